@@ -1,0 +1,1 @@
+"""What an app imports: Application, was, results."""

@@ -1,0 +1,58 @@
+"""URLs and cluster addresses, as app code writes them, to what the engine needs. Pure."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlsplit
+
+from skitai.engine import Origin
+from skitai.errors import WrongUse
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SAFE = "/%:@!$&'()*+,;=~-._"  # RFC 3986 section 3.3; % since it was encoded already
+_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
+
+
+def parse_url(url: str) -> tuple[Origin, bytes]:
+    """(server, request target) of an absolute URL. Raises WrongUse with what is wrong.
+
+    Characters beyond ASCII are percent-encoded as UTF-8 in the path and by IDNA in the name.
+    """
+    if _UNSENDABLE.search(url):
+        raise WrongUse(f"the URL {url!r} holds a blank or a control character; percent-encode it")
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise WrongUse(f"the URL {url!r} does not start with http:// or https://")
+    host = _host(parts.hostname or "", url)
+    try:
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except ValueError:
+        raise WrongUse(f"the URL {url!r} has a port that is no number up to 65535") from None
+    return Origin(host, port, tls=parts.scheme == "https"), request_target(parts.path, parts.query)
+
+
+def request_target(path: str, query: str = "") -> bytes:
+    """The origin-form of RFC 9112 section 3.2.1; what may not stand in it is percent-encoded."""
+    target = quote(path or "/", safe=_SAFE)
+    if query:
+        target += "?" + quote(query, safe=_SAFE + "?[]")
+    return target.encode("ascii")
+
+
+def _host(host: str, url: str) -> str:
+    if not host:
+        raise WrongUse(f"the URL {url!r} names no host")
+    if ":" in host:  # IPv6
+        return host
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise WrongUse(f"the host of the URL {url!r} cannot be looked up: {error}") from None
+
+
+def split_cluster(address: str) -> tuple[str, str]:
+    """(name, path) of "name/rpc2", "@name/rpc2" or "name"; the path is "" or starts with "/"."""
+    name, slash, path = address.removeprefix("@").partition("/")
+    if not name:
+        raise WrongUse(f'"{address}" names no cluster; write it as "mysearch/rpc2"')
+    return name, slash + path

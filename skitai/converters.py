@@ -1,0 +1,23 @@
+"""The types a rule may name: `<int:id>`, `<float:x>`, `<path:p>`; `<name>` is a string."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """pattern: what the decoded text must look like; convert: text to value."""
+
+    pattern: str
+    convert: Callable[[str], Any]
+
+
+CONVERTERS = {
+    "int": Converter("[0-9]+", int),
+    "float": Converter(r"[0-9]+(?:\.[0-9]+)?", float),
+    "path": Converter(".+", str),
+    "string": Converter("[^/]+", str),
+}

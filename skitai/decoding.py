@@ -1,0 +1,96 @@
+"""From a member's reply to a result: pure, run on the thread that waits, never on the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from skitai.engine import Reply
+from skitai.errors import BadWireData, RpcFault
+from skitai.results import Result, Status
+from skitai.wire import jsonrpc, xmlrpc
+
+Decode = Callable[[Reply], Result]
+
+_TEXT_TYPES = frozenset(
+    {
+        "application/json",
+        "application/json-rpc",
+        "application/xml",
+        "application/javascript",
+        "application/x-www-form-urlencoded",
+    }
+)
+
+
+def http(reply: Reply) -> Result:
+    """Any HTTP answer is normal, whatever its status code; text types become str."""
+    if reply.status is not Status.NORMAL:
+        return _failed(reply)
+    headers = _headers(reply)
+    media_type = next((value for name, value in headers if name == "content-type"), "")
+    return _result(reply, _content(reply.body, media_type), headers)
+
+
+def xml_rpc(reply: Reply) -> Result:
+    """The value of an XML-RPC response; a fault is status FAILED."""
+    return _rpc(reply, xmlrpc.load_response)
+
+
+def json_rpc(reply: Reply) -> Result:
+    """The value of a JSON-RPC response; an error object is status FAILED."""
+    return _rpc(reply, jsonrpc.load_response)
+
+
+def _rpc(reply: Reply, load: Callable[[bytes], Any]) -> Result:
+    if reply.status is not Status.NORMAL:
+        return _failed(reply)
+    if reply.code != 200:
+        return _failed(reply, reply.code, f"HTTP status {reply.code} instead of an RPC response")
+    try:
+        value = load(reply.body)
+    except RpcFault as fault:
+        return _failed(reply, fault.code, fault.message)
+    except BadWireData as error:
+        return _failed(reply, reply.code, str(error))
+    return _result(reply, value, _headers(reply))
+
+
+def _content(body: bytes, media_type: str) -> str | bytes:
+    kind, _, parameters = media_type.partition(";")
+    kind = kind.strip().lower()
+    if not (kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith(("+json", "+xml"))):
+        return body
+    try:
+        return body.decode(_charset(parameters) or "utf-8", "replace")
+    except LookupError:  # a charset that Python does not know
+        return body.decode("utf-8", "replace")
+
+
+def _charset(parameters: str) -> str:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"')
+    return ""
+
+
+def _headers(reply: Reply) -> tuple[tuple[str, str], ...]:
+    return tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.fields)
+
+
+def _result(reply: Reply, data: Any, headers: tuple[tuple[str, str], ...]) -> Result:
+    return Result(Status.NORMAL, data, reply.code, reply.msg, reply.node, reply.elapsed, headers)
+
+
+def _failed(reply: Reply, code: int | None = None, msg: str | None = None) -> Result:
+    status = Status.FAILED if reply.status is Status.NORMAL else reply.status
+    return Result(
+        status,
+        "",
+        reply.code if code is None else code,
+        reply.msg if msg is None else msg,
+        reply.node,
+        reply.elapsed,
+        _headers(reply),
+    )

@@ -1,0 +1,55 @@
+"""What an app may catch or see raised, and what the server answers for it."""
+
+from __future__ import annotations
+
+from skitai.fields import checked
+
+
+class SkitaiError(Exception):
+    """The root of all errors raised by this package."""
+
+
+class RouteError(SkitaiError):
+    """A rule given to `@app.route` cannot be used. Raised at import: the server does not start."""
+
+
+class UnknownCluster(SkitaiError):
+    """A call names a cluster that the conf does not have."""
+
+
+class WrongUse(SkitaiError):
+    """The app uses a call handle in a way that cannot work; the message says what to write."""
+
+
+class HttpError(SkitaiError):
+    """Ends the request with an error page: `raise HttpError(404, "no such company")`.
+
+    status: the HTTP status code, 400..599.
+    detail: one sentence for the client.
+    headers: further response header fields, such as Location or Retry-After.
+    Raises ValueError for a header field that holds a line break.
+    """
+
+    def __init__(
+        self, status: int, detail: str = "", headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.headers = tuple(checked(name, value) for name, value in headers)
+
+
+class RpcFault(SkitaiError):
+    """The answer of a remote procedure that says no; also what our own RPC side sends.
+
+    code: the fault code of XML-RPC, or the error code of JSON-RPC 2.0 (section 5.1).
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+
+class BadWireData(SkitaiError):
+    """Bytes that claim to be XML-RPC or JSON-RPC and are not; the message says what is wrong."""

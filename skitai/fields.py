@@ -1,0 +1,23 @@
+"""Header fields that cannot break the header they stand in. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# RFC 9110 sections 5.1 and 5.5: a name is a token; a value has no CR, LF, NUL or other control.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
+def checked(name: str, value: str) -> tuple[str, str]:
+    """The field, if it may be sent. Raises ValueError with what is wrong."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"response header name {name!r} is not a token (RFC 9110 section 5.1)")
+    return name, checked_text(f"response header {name}", value)
+
+
+def checked_text(what: str, text: str) -> str:
+    """The text, if it may stand in a header. Raises ValueError naming `what`."""
+    if not _VALUE.fullmatch(text):
+        raise ValueError(f"{what} holds a line break or a control character: {text!r}")
+    return text

@@ -1,0 +1,136 @@
+"""One complete request, as a handler sees it. Made on the loop, read in the handler.
+
+What every request needs is taken from the parser as it came; all else is computed when first
+asked for, on the handler's thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from skitai.errors import HttpError
+from skitai.wire import urlencoded
+
+FORM = b"application/x-www-form-urlencoded"
+
+
+class Request:
+    """A complete request.
+
+    method: upper case, as it came ("GET"); `command` is the same in lower case.
+    target: what stood on the request line, undecoded, with its query.
+    path: percent-decoded once, with the mount prefix; set by the dispatcher, before anyone looks.
+    fields: header fields in order, as they came.
+    version: "1.1" or "1.0".
+    peer: address of the client, "" when it is not known (a unix socket).
+    """
+
+    __slots__ = (
+        "_args",
+        "_lookup",
+        "body",
+        "fields",
+        "method",
+        "path",
+        "peer",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        fields: list[tuple[bytes, bytes]],
+        body: bytes,
+        version: str,
+        peer: str,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = ""
+        self.fields = fields
+        self.body = body
+        self.version = version
+        self.peer = peer
+        self._lookup: dict[bytes, bytes] | None = None
+        self._args: dict[str, Any] | None = None
+
+    @property
+    def command(self) -> str:
+        """The method in lower case: "get", "post"."""
+        return self.method.lower()
+
+    @property
+    def uri(self) -> str:
+        """The request target with its query, undecoded."""
+        return self.target.decode("latin-1")
+
+    def field(self, name: bytes) -> bytes | None:
+        """The first header field of this lower-case name, as bytes."""
+        if self._lookup is None:
+            self._lookup = {key.lower(): value for key, value in reversed(self.fields)}
+        return self._lookup.get(name)
+
+    def get_header(self, name: str, default: str | None = None) -> str | None:
+        """The first header field of this name, case ignored."""
+        value = self.field(name.lower().encode("latin-1", "replace"))
+        return default if value is None else value.decode("latin-1")
+
+    def get_raw_header(self) -> list[str]:
+        """All header fields as "Name: value", in order."""
+        return [f"{k.decode('latin-1')}: {v.decode('latin-1')}" for k, v in self.fields]
+
+    def split_uri(self) -> tuple[str, str | None, str | None, str | None]:
+        """(path, params, query, fragment), undecoded; with their ";", "?" and "#", None if absent.
+
+        Params belong to the last path segment (RFC 2396 section 3.3); HTTP clients send no
+        fragment, but a target may hold one.
+        """
+        rest, hash_, fragment = self.uri.partition("#")
+        rest, question, query = rest.partition("?")
+        at = rest.find(";", rest.rfind("/") + 1)
+        path, params = (rest, None) if at < 0 else (rest[:at], rest[at:])
+        return path, params, question + query or None, hash_ + fragment or None
+
+    def get_body(self) -> bytes | None:
+        """The body as it came, None when there is none."""
+        return self.body or None
+
+    @property
+    def content_type(self) -> bytes:
+        """The media type in lower case, without parameters; b"" when there is none."""
+        value = self.field(b"content-type")
+        return b"" if value is None else value.partition(b";")[0].strip().lower()
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The fields of query and form; a name that comes several times has a list, in order.
+
+        Raises HttpError 400 when they cannot be read.
+        """
+        if self._args is None:
+            self._args = self._read_args()
+        return self._args
+
+    def _read_args(self) -> dict[str, Any]:
+        args: dict[str, Any] = {}
+        _, question, query = self.target.partition(b"?")
+        try:
+            if question:
+                urlencoded.load(query.decode("ascii"), args)
+            if self.body and self.content_type == FORM:
+                urlencoded.load(self.body.decode("utf-8"), args)
+        except ValueError as error:
+            raise HttpError(400, f"query or form cannot be read: {error}") from None
+        return args
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.uri} from {self.peer or 'a unix socket'}>"
+
+
+def decode_path(target: bytes) -> str:
+    """The path of a request target, percent-decoded once. Raises ValueError if it is not UTF-8."""
+    raw = target.partition(b"?")[0].decode("ascii")
+    return unquote(raw, errors="strict") if "%" in raw else raw

@@ -1,0 +1,181 @@
+"""Rules to routes, paths to handlers: pure, no I/O.
+
+A path arrives percent-decoded and without its mount prefix. An exact rule beats a rule with
+parameters; among those the first registered wins. The book is written while an app is
+imported and only read afterwards, so threads share it without a lock.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from skitai.converters import CONVERTERS, Converter
+from skitai.errors import RouteError
+
+Handler = Callable[..., Any]
+
+# Handlers take *args and **kwargs of their own, so a signature is kept as three small facts.
+_PARAMETER = re.compile(r"<(?:(?P<type>[^<>:]*):)?(?P<name>[^<>:]*)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a handler accepts after `was`."""
+
+    required: frozenset[str]
+    accepted: frozenset[str]
+    takes_any: bool  # has **kwargs
+    positional: tuple[str, ...]  # in order, for RPC
+    positional_required: int
+    takes_many: bool  # has *args
+
+    def complaint(self, given: Collection[str]) -> str | None:
+        """One sentence about a missing or unexpected argument; None when all is well."""
+        for name in self.required:
+            if name not in given:
+                return f"the argument {name} is missing"
+        if not self.takes_any:
+            for name in given:
+                if name not in self.accepted:
+                    return f"the argument {name} is not expected"
+        return None
+
+    def positional_complaint(self, count: int, named: Collection[str]) -> str | None:
+        """The same for `count` positional arguments and some named ones, as RPC sends them."""
+        if count > len(self.positional) and not self.takes_many:
+            return f"{count} arguments were given, at most {len(self.positional)} are expected"
+        taken = self.positional[:count]
+        for name in taken:
+            if name in named:
+                return f"the argument {name} was given twice"
+        return self.complaint([*taken, *named])
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One rule and its handler."""
+
+    rule: str
+    handler: Handler
+    is_async: bool
+    signature: Signature
+    pattern: re.Pattern[str] | None  # None for an exact rule
+    converters: tuple[tuple[str, Converter], ...]
+
+    def match(self, path: str) -> dict[str, Any] | None:
+        """The values of the rule's parameters, or None."""
+        if self.pattern is None:
+            return {} if path == self.rule else None
+        found = self.pattern.fullmatch(path)
+        if found is None:
+            return None
+        return {name: each.convert(found[name]) for name, each in self.converters}
+
+
+class Router:
+    """The rules of one app."""
+
+    __slots__ = ("_exact", "_patterns")
+
+    def __init__(self) -> None:
+        self._exact: dict[str, Route] = {}
+        self._patterns: list[Route] = []
+
+    def add(self, rule: str, handler: Handler) -> Route:
+        """Register a rule. Raises RouteError for a rule that cannot match or is taken."""
+        route = compile_rule(rule, handler)
+        if route.pattern is not None:
+            self._patterns.append(route)
+        elif rule in self._exact:
+            taken = self._exact[rule].handler
+            raise RouteError(
+                f'@app.route("{rule}") on {handler.__name__}: {taken.__name__} has that rule'
+            )
+        else:
+            self._exact[rule] = route
+        return route
+
+    def match(self, path: str) -> tuple[Route, dict[str, Any]] | None:
+        """The route for a path below the mount, with the values of its parameters."""
+        route = self._exact.get(path)
+        if route is not None:
+            return route, {}
+        for route in self._patterns:
+            values = route.match(path)
+            if values is not None:
+                return route, values
+        return None
+
+    def routes(self) -> list[Route]:
+        """All routes, exact ones first, in the order in which they are tried."""
+        return [*self._exact.values(), *self._patterns]
+
+
+def compile_rule(rule: str, handler: Handler) -> Route:
+    """Make a route of a rule. Raises RouteError."""
+    where = f'@app.route("{rule}") on {handler.__name__}'
+    if not rule.startswith("/"):
+        raise RouteError(f'{where}: a rule starts with "/"')
+    pattern, converters = _compile_parameters(rule, where) if "<" in rule else (None, ())
+    signature = read_signature(handler, where)
+    for name, _ in converters:
+        if name not in signature.accepted and not signature.takes_any:
+            raise RouteError(f"{where}: the handler has no argument {name}")
+    return Route(
+        rule=rule,
+        handler=handler,
+        is_async=inspect.iscoroutinefunction(handler),
+        signature=signature,
+        pattern=pattern,
+        converters=converters,
+    )
+
+
+def _compile_parameters(
+    rule: str, where: str
+) -> tuple[re.Pattern[str], tuple[tuple[str, Converter], ...]]:
+    pattern: list[str] = []
+    converters: dict[str, Converter] = {}
+    end = 0
+    for found in _PARAMETER.finditer(rule):
+        pattern.append(re.escape(rule[end : found.start()]))
+        end = found.end()
+        kind, name = found["type"] or "string", found["name"]
+        if kind not in CONVERTERS:
+            raise RouteError(
+                f"{where}: unknown type {kind}; there are {', '.join(sorted(CONVERTERS))}"
+            )
+        if not name.isidentifier():
+            raise RouteError(f'{where}: "{name}" cannot be the name of an argument')
+        if name in converters:
+            raise RouteError(f"{where}: the parameter {name} is there twice")
+        converters[name] = CONVERTERS[kind]
+        pattern.append(f"(?P<{name}>{CONVERTERS[kind].pattern})")
+    rest = rule[end:]
+    if "<" in rest or ">" in rest:
+        raise RouteError(f"{where}: a parameter is written <name> or <type:name>")
+    pattern.append(re.escape(rest))
+    return re.compile("".join(pattern), re.DOTALL), tuple(converters.items())
+
+
+def read_signature(handler: Handler, where: str) -> Signature:
+    """What a handler accepts after its first argument, `was`. Raises RouteError without one."""
+    parameters = list(inspect.signature(handler).parameters.values())
+    ordered = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not parameters or parameters[0].kind not in ordered:
+        raise RouteError(f"{where}: a handler takes was as its first argument")
+    rest = parameters[1:]
+    named = [each for each in rest if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    positional = [each for each in named if each.kind in ordered]
+    return Signature(
+        required=frozenset(each.name for each in named if each.default is each.empty),
+        accepted=frozenset(each.name for each in named),
+        takes_any=any(each.kind is each.VAR_KEYWORD for each in rest),
+        positional=tuple(each.name for each in positional),
+        positional_required=sum(each.default is each.empty for each in positional),
+        takes_many=any(each.kind is each.VAR_POSITIONAL for each in rest),
+    )

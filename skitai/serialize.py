@@ -1,0 +1,53 @@
+"""What a handler returns, as a body for a web client. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from skitai.errors import HttpError
+from skitai.results import Result
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Unsupported(TypeError):
+    """A handler returned what no web client can be sent."""
+
+
+def to_body(value: Any) -> tuple[str, bytes]:
+    """(content type, body): text and bytes as HTML, dict and list as JSON, a Result as its data.
+
+    Raises HttpError 502 for a Result that is not normal, Unsupported for anything else.
+    """
+    if isinstance(value, str):
+        return HTML, value.encode("utf-8", "surrogatepass")
+    if isinstance(value, bytes | bytearray | memoryview):
+        return HTML, bytes(value)
+    if isinstance(value, dict | list | tuple):
+        return JSON, to_json(value)
+    if isinstance(value, Result):
+        data = normal_data(value)
+        return to_body(data) if isinstance(data, str | bytes) else (JSON, to_json(data))
+    raise Unsupported(
+        f"returned {type(value).__name__}; a handler returns str, bytes, or a dict or list for JSON"
+    )
+
+
+def normal_data(result: Result) -> Any:
+    """The data of a normal result. Raises HttpError 502 otherwise."""
+    if not result.ok:
+        raise HttpError(502, str(result))
+    return result.data
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as UTF-8. Raises Unsupported for a value that JSON cannot carry."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unsupported(f"returned a value that JSON cannot carry: {error}") from None

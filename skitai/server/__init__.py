@@ -1,0 +1,1 @@
+"""The door an app comes in by: `from skitai.server import ssgi`."""

@@ -1,0 +1,121 @@
+"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification), as pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from skitai.errors import BadWireData, RpcFault
+
+# Section 5.1, error object.
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a batch, or the only one."""
+
+    method: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    id: Any
+    is_notification: bool  # no id: the caller wants no answer
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An entry that is no request; `id` is the caller's if it could be read."""
+
+    reason: str
+    id: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole body: one entry, or a batch of at least one."""
+
+    entries: tuple[Request | Invalid, ...]
+    is_batch: bool
+
+
+def load(body: bytes) -> Document:
+    """Read a body. Raises RpcFault(PARSE_ERROR or INVALID_REQUEST) when there is no entry in it."""
+    try:
+        document = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RpcFault(PARSE_ERROR, f"Parse error: {error}") from None
+    if not isinstance(document, list):
+        return Document((_entry(document),), is_batch=False)
+    if not document:
+        raise RpcFault(INVALID_REQUEST, "Invalid Request: an empty batch")
+    return Document(tuple(_entry(each) for each in document), is_batch=True)
+
+
+def _entry(entry: Any) -> Request | Invalid:
+    if not isinstance(entry, dict):
+        return Invalid("Invalid Request: not an object")
+    ident = entry.get("id")
+    method = entry.get("method")
+    params = entry.get("params", [])
+    if not isinstance(method, str):
+        return Invalid("Invalid Request: method is not a string", ident)
+    if isinstance(params, list):
+        return Request(method, tuple(params), {}, ident, "id" not in entry)
+    if isinstance(params, dict):
+        return Request(method, (), params, ident, "id" not in entry)
+    return Invalid("Invalid Request: params is neither array nor object", ident)
+
+
+def dump_value(value: Any, ident: Any) -> bytes:
+    """A response object. Raises TypeError for a value that JSON cannot carry."""
+    return _encode({"jsonrpc": "2.0", "result": value, "id": ident})
+
+
+def dump_error(code: int, message: str, ident: Any = None) -> bytes:
+    """An error response object."""
+    error = {"code": code, "message": message}
+    return _encode({"jsonrpc": "2.0", "error": error, "id": ident})
+
+
+def join(responses: list[bytes], is_batch: bool) -> bytes:
+    """The body to send: b"" when nobody wants an answer (all were notifications)."""
+    if not responses:
+        return b""
+    return b"[" + b",".join(responses) + b"]" if is_batch else responses[0]
+
+
+def dump_call(method: str, params: tuple[Any, ...] | dict[str, Any], ident: int = 1) -> bytes:
+    """A request object. Raises TypeError for a value that JSON cannot carry."""
+    return _encode({"jsonrpc": "2.0", "method": method, "params": params, "id": ident})
+
+
+def load_response(body: bytes) -> Any:
+    """The value of a response object. Raises RpcFault for an error, BadWireData otherwise."""
+    try:
+        response = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
+        raise BadWireData(f"JSON-RPC: not JSON: {reason}") from None
+    if not isinstance(response, dict):
+        raise BadWireData("JSON-RPC: the response is not an object")
+    error = response.get("error")
+    if error is not None:
+        raise _fault(error)
+    if "result" not in response:
+        raise BadWireData("JSON-RPC: the response has neither result nor error")
+    return response["result"]
+
+
+def _fault(error: Any) -> RpcFault:
+    if not isinstance(error, dict):  # JSON-RPC 1.0 allows any value here
+        return RpcFault(INTERNAL_ERROR, str(error))
+    code = error.get("code")
+    return RpcFault(code if isinstance(code, int) else INTERNAL_ERROR, str(error.get("message")))

@@ -1,0 +1,56 @@
+"""Whether a member of a cluster may be asked. Pure: the clock and the dice are handed in.
+
+A member that fails `FAILURES` times in a row is ejected, for a time that doubles with every
+further ejection, spread so that the workers of a server do not come back in step. When the
+time is over one request is let through as a probe: it answers and the member is back, or it
+fails and the member is out for longer. Only failures of the member's own making count: no
+connection, a broken one, no HTTP. An error status or a fault is an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FAILURES = 3  # in a row; Finagle and Envoy wait for 5, nginx for 1
+FIRST = 1.0  # seconds
+LONGEST = 60.0  # seconds; what the original Skitai always waited
+SPREAD = 0.25  # of the time, up or down
+
+
+@dataclass(slots=True)
+class Health:
+    """The book of one member, as one worker sees it."""
+
+    failures: int = 0  # in a row
+    ejections: int = 0  # in a row
+    ejected_until: float = 0.0  # monotonic
+    is_probing: bool = False
+
+    def may_ask(self, now: float) -> bool:
+        """Whether the balancer may choose this member."""
+        if not self.ejections:
+            return True
+        return now >= self.ejected_until and not self.is_probing
+
+    def asked(self) -> None:
+        """The member was chosen; after an ejection this is the probe."""
+        self.is_probing = bool(self.ejections)
+
+    def answered(self) -> None:
+        """The member gave an answer, so it lives."""
+        self.failures = self.ejections = 0
+        self.is_probing = False
+
+    def failed(self, now: float, dice: float) -> None:
+        """The member failed. dice: 0..1, for the spread."""
+        self.failures += 1
+        if self.is_probing or self.failures >= FAILURES:
+            pause = min(FIRST * 2.0**self.ejections, LONGEST)
+            self.ejected_until = now + pause * (1.0 + SPREAD * (2.0 * dice - 1.0))
+            self.ejections += 1
+            self.failures = 0
+        self.is_probing = False
+
+    def released(self) -> None:
+        """The probe was cancelled before it told anything."""
+        self.is_probing = False

@@ -1,0 +1,199 @@
+"""Keeps the connections to one server: does what the pool's book says.
+
+Runs on the loop. Opens, hands out, takes back, closes idle ones before the server does.
+A connection that the server closes while it is idle leaves the book at once, so a dead one is
+never handed out knowingly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from .http_connection import HttpConnection
+from .pool import Pool
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 5.0  # seconds for name, TCP and TLS together
+IDLE_SECONDS = 55.0  # below the 60 s at which common servers and balancers close; see also below
+MARGIN = 1.0  # seconds: how much sooner than the server says we stop using a connection
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to connect. Either host and port, or a unix socket."""
+
+    host: str
+    port: int
+    unix: str = ""
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def node(self) -> str:
+        """ "host:port", or "unix:path"."""
+        if self.unix:
+            return f"unix:{self.unix}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def host_field(self) -> bytes:
+        """The Host line (RFC 9110 section 7.2); a default port is left out."""
+        if self.unix:
+            return b"Host: localhost\r\n"
+        default = 443 if self.tls else 80
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return f"Host: {name if self.port == default else f'{name}:{self.port}'}\r\n".encode()
+
+
+class Waiter(Protocol):
+    """Someone who wants a connection."""
+
+    def connected(self, connection: HttpConnection) -> None:
+        """Here it is; it will be freed or gone."""
+
+    def not_connected(self, reason: str) -> None:
+        """None can be had."""
+
+
+class ConnectionKeeper:
+    """The connections to one server."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, address: Address, cap: int) -> None:
+        self.address = address
+        self.host_field = address.host_field
+        self.pool: Pool[HttpConnection, Waiter] = Pool(cap)
+        self._loop = loop
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def want(self, waiter: Waiter) -> None:
+        """Give the waiter a connection: at once if one is idle."""
+        connection = self._take()
+        if connection is not None:
+            waiter.connected(connection)
+        elif self.pool.wait(waiter):
+            self._open()
+
+    def forget(self, waiter: Waiter) -> None:
+        """The waiter does not want one any more."""
+        self.pool.forget(waiter)
+
+    def close(self) -> None:
+        """Close all. For the end of the worker."""
+        self._is_closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for task in self._connecting:
+            task.cancel()
+        for connection in list(self.pool.idle):
+            connection.abort()
+
+    def _take(self) -> HttpConnection | None:
+        now = time.monotonic()
+        while (connection := self.pool.take()) is not None:
+            if not connection.is_closing and now < _expires(connection):
+                return connection
+            connection.abort()  # connection_lost will take it out of the book
+        return None
+
+    # --- opening ---
+
+    def _open(self) -> None:
+        task = self._loop.create_task(self._connect())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                connection = await self._dial()
+        except TimeoutError:
+            self._not_opened(f"no connection to {self.address.node} within {CONNECT_TIMEOUT:g} s")
+        except OSError as error:  # refused, unreachable, no such name, TLS trouble
+            self._not_opened(f"no connection to {self.address.node}: {_reason(error)}")
+        else:
+            self._opened(connection)
+
+    async def _dial(self) -> HttpConnection:
+        address = self.address
+        if address.unix:
+            _, connection = await self._loop.create_unix_connection(
+                lambda: HttpConnection(self),
+                address.unix,
+                ssl=address.tls,
+                server_hostname="localhost" if address.tls else None,
+            )
+        else:
+            _, connection = await self._loop.create_connection(
+                lambda: HttpConnection(self),
+                address.host,
+                address.port,
+                ssl=address.tls,
+                server_hostname=address.host if address.tls else None,
+            )
+        return connection
+
+    def _opened(self, connection: HttpConnection) -> None:
+        waiter = self.pool.opened(connection)
+        if waiter is not None:
+            waiter.connected(connection)
+        else:
+            self._rests(connection)
+
+    def _not_opened(self, reason: str) -> None:
+        waiter = self.pool.not_opened()
+        if waiter is not None:
+            waiter.not_connected(reason)
+
+    # --- what connections tell ---
+
+    def freed(self, connection: HttpConnection) -> None:
+        """`HttpConnection`: it can be used again."""
+        waiter = self.pool.give_back(connection)
+        if waiter is not None:
+            waiter.connected(connection)
+        else:
+            self._rests(connection)
+
+    def gone(self, connection: HttpConnection) -> None:
+        """`HttpConnection`: it is closed."""
+        if self.pool.lost(connection) and not self._is_closed:
+            self._open()
+
+    # --- idle ones ---
+
+    def _rests(self, connection: HttpConnection) -> None:
+        connection.idle_since = time.monotonic()
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
+
+    def _sweep_idle(self) -> None:
+        self._sweep = None
+        now = time.monotonic()
+        for connection in list(self.pool.idle):
+            if now >= _expires(connection):
+                connection.abort()
+        if self.pool.idle:
+            self._sweep = self._loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
+
+
+def _expires(connection: HttpConnection) -> float:
+    """When an idle connection is not to be used any more: sooner than the server closes it."""
+    life = IDLE_SECONDS
+    if connection.keepalive is not None:
+        life = min(life, connection.keepalive - MARGIN)
+    return connection.idle_since + life
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message}"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return str(error) or type(error).__name__

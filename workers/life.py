@@ -1,0 +1,108 @@
+"""The life of a worker: serving, retiring, over.
+
+Runs on the loop of the worker's main thread. Moves are made by the master's records on the
+control pipe, by signals, and by the end of the pipe: a worker whose master is gone finishes what
+it has in hand and leaves, so there are never orphans.
+
+    serving --Retire, QUIT, end of pipe--> retiring --last connection closed, or time up--> over
+    serving, retiring --Stop, TERM--> over
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from enum import Enum
+
+from . import control
+from .site import WebSite
+
+log = logging.getLogger(__name__)
+
+
+class Phase(Enum):
+    """Where a worker is in its life."""
+
+    SERVING = "serving"
+    RETIRING = "retiring"
+    OVER = "over"
+
+
+class Life:
+    """One worker's."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        site: WebSite,
+        pipe: socket.socket,
+        drain_timeout: float,
+    ) -> None:
+        self._loop = loop
+        self._site = site
+        self._pipe = pipe
+        self._drain_timeout = drain_timeout
+        self._over: asyncio.Future[None] = loop.create_future()
+        self.phase = Phase.SERVING
+
+    async def lead(self, listener: socket.socket) -> None:
+        """Serve until it is over."""
+        await self._site.open(listener)
+        self._loop.add_reader(self._pipe.fileno(), self._hear)
+        self._loop.add_signal_handler(signal.SIGTERM, self.stop)
+        self._loop.add_signal_handler(signal.SIGQUIT, self.retire)
+        self._tell(control.Ready())
+        try:
+            await self._over
+        finally:
+            self._loop.remove_reader(self._pipe.fileno())
+            self._site.close()
+
+    def retire(self) -> None:
+        """Accept no more, finish what is in hand, then leave."""
+        if self.phase is not Phase.SERVING:
+            return
+        self.phase = Phase.RETIRING
+        self._loop.call_later(self._drain_timeout, self._time_is_up)
+        self._tell(control.Draining(self._site.busy()))
+        self._site.drain(self.stop)
+
+    def stop(self) -> None:
+        """Leave now."""
+        if self.phase is not Phase.OVER:
+            self.phase = Phase.OVER
+            self._over.set_result(None)
+
+    def _time_is_up(self) -> None:
+        if self.phase is Phase.RETIRING:
+            log.warning(
+                "%d requests are cut off: they took longer than drain_timeout = %g s",
+                self._site.busy(),
+                self._drain_timeout,
+            )
+            self.stop()
+
+    def _hear(self) -> None:
+        while True:
+            try:
+                record = control.receive_from_master(self._pipe)
+            except BlockingIOError:
+                return
+            match record:
+                case None:
+                    self._loop.remove_reader(self._pipe.fileno())
+                    log.error("the master is gone: finishing what is in hand, then leaving")
+                    self.retire()
+                    return
+                case control.Retire():
+                    self.retire()
+                case control.Stop():
+                    self.stop()
+
+    def _tell(self, record: control.FromWorker) -> None:
+        try:
+            control.send(self._pipe, record)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the master is gone; the reader will find the end of the pipe

@@ -1,0 +1,127 @@
+"""What a worker must know, decided before it is forked.
+
+Frozen records, filled by `skitaid.conf`, handed down by the master. Nothing here reads a
+file or has a default that the conf reference does not name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class StaticRoute:
+    """`prefix = /a/directory`: files below `directory` are served below `prefix`."""
+
+    prefix: str
+    directory: str  # absolute, existing
+    where: str  # "web.conf:12", for messages
+
+
+@dataclass(frozen=True, slots=True)
+class AppRoute:
+    """`prefix = /path/to/webapp`: the module `/path/to/webapp.py`, which has a global `app`."""
+
+    prefix: str  # as written: a trailing slash means that the bare path redirects to it
+    file: str  # absolute, existing, ends in .py
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRoute:
+    """`prefix = @name`: requests below `prefix` go to the members of `[@name]`."""
+
+    prefix: str
+    cluster: str  # without the @; the section exists
+    where: str
+
+
+Route = StaticRoute | AppRoute | ClusterRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One server of an HTTP cluster. Either host and port, or a unix socket path."""
+
+    host: str  # a name or an address, IPv6 without brackets; "" when unix is set
+    port: int  # 1..65535; 0 when unix is set
+    weight: int = 1  # >= 1
+    unix: str = ""  # absolute path of the socket
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One server of a PostgreSQL cluster."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str = field(repr=False)
+    weight: int = 1
+    unix: str = ""  # absolute directory of the socket
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCluster:
+    """A `[@name]` section of servers that speak HTTP, XML-RPC or JSON-RPC."""
+
+    name: str
+    members: tuple[Member, ...]  # at least one
+    tls: bool
+    balance: str  # "p2c", "roundrobin" or "leastconn"
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseCluster:
+    """A `[@name]` section with `type = postgresql`."""
+
+    name: str
+    members: tuple[Database, ...]
+    balance: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may send before it is refused. Sizes in bytes, times in seconds."""
+
+    request_line: int = 8190  # beyond it: 414
+    header_size: int = 65536  # all header lines together; beyond it: 431
+    headers: int = 100  # header lines; beyond it: 431
+    body_size: int = 5 * 1024 * 1024  # beyond it: 413
+    header_timeout: float = 15.0  # from the first byte of a request to the end of its header: 408
+    body_timeout: float = 60.0  # between two pieces of a body: 408
+    keepalive_timeout: float = 75.0  # an idle connection is closed
+    queue: int = 1000  # requests waiting for a handler thread; beyond it: 503
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """`[certification]`, with the files found and readable."""
+
+    certfile: str  # absolute path of a PEM with certificate and key
+    cafile: str  # absolute path, or "" for none
+    passphrase: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All a worker needs."""
+
+    name: str  # the server's name, for process titles, logs and SERVER_SOFTWARE
+    routes: tuple[Route, ...]  # in the order of the conf
+    http_clusters: dict[str, HttpCluster] = field(default_factory=dict)
+    database_clusters: dict[str, DatabaseCluster] = field(default_factory=dict)
+    threads: int = 4  # handlers that may run at once in one worker
+    threads_max: int = 256  # handler threads, waiting ones included
+    limits: Limits = Limits()
+    static_max_age: int = 300  # seconds
+    result_cache_entries: int = 200
+    session_timeout: int = 1200  # seconds
+    secure_keys: tuple[str, ...] = field(default=(), repr=False)  # first seals, all open
+    admin_password: str = field(default="", repr=False)  # "" means no admin page
+    forward_proxy: bool = False
+    tls: Tls | None = None
+    drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`

@@ -1,0 +1,89 @@
+"""The serving part of a worker, put together: listener, connections, dispatcher, threads, pools.
+
+Runs on the loop. Nothing here decides; it only knows who needs whom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+
+from skitai.app import Application
+
+from .clients.fanout import Fanout
+from .engine import WorkerEngine
+from .handoff import Handoff
+from .settings import Settings
+from .slots import Slots
+from .threads import HandlerThreads
+from .web import tls
+from .web.connection import ClientConnection
+from .web.connections import Connections
+from .web.dispatch import Dispatcher
+from .web.mounts import Mounts
+
+BACKLOG = 4096  # connections the kernel holds for us; net.core.somaxconn may say less
+
+
+class WebSite:
+    """What one worker serves."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        apps: Mapping[str, Application],
+    ) -> None:
+        """Raises ssl.SSLError or OSError for certificates that do not load."""
+        limits = settings.limits
+        self._loop = loop
+        self._limits = limits
+        self._tls: ssl.SSLContext | None = (
+            tls.server_context(settings.tls) if settings.tls else None
+        )
+        self._handoff = Handoff(loop)
+        self._threads = HandlerThreads(
+            loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
+        )
+        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
+        engine = WorkerEngine(loop, self._handoff, self._threads, self._fanout)
+        self._dispatcher = Dispatcher(
+            loop,
+            settings,
+            Mounts(settings.routes, apps),
+            engine,
+            self._handoff,
+            self._threads,
+        )
+        self._connections = Connections(loop)
+        self._server: asyncio.Server | None = None
+
+    async def open(self, listener: socket.socket) -> None:
+        """Accept connections on a bound and listening socket."""
+        self._server = await self._loop.create_server(
+            self._connection, sock=listener, backlog=BACKLOG, ssl=self._tls
+        )
+
+    def busy(self) -> int:
+        """Connections with a request in hand."""
+        return self._connections.busy()
+
+    def drain(self, when_empty: Callable[[], None]) -> None:
+        """Accept no more; close each connection when it is answered; then say so."""
+        if self._server is not None:
+            self._server.close()
+        self._connections.drain(when_empty)
+
+    def close(self) -> None:
+        """Close everything at once."""
+        if self._server is not None:
+            self._server.close()
+        self._dispatcher.cancel()
+        self._fanout.close()
+        self._handoff.close()
+        self._connections.abort()
+
+    def _connection(self) -> ClientConnection:
+        return ClientConnection(self._loop, self._dispatcher, self._connections, self._limits)

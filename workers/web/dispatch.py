@@ -1,0 +1,251 @@
+"""What becomes of a complete request: a file, a handler, a redirect, or an error page.
+
+Runs on the loop, once per request, before anything slow. The order is the conf's promise:
+a physical file first (GET and HEAD), then XML-RPC and JSON-RPC, then the app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import BinaryIO
+from urllib.parse import quote
+
+from skitai.engine import Engine
+from skitai.request import Request, decode_path
+from skitaid.workers import awaiting
+from skitaid.workers.handoff import Handoff
+from skitaid.workers.settings import Settings
+from skitaid.workers.threads import HandlerThreads
+
+from . import reply, rpc, static
+from .call import WebCall
+from .connection import ClientConnection
+from .mounts import Found, Mounts, Moved, Proxied
+from .rpc import RpcCall
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = ("Retry-After", "1")  # seconds, for a client told that the queue is full
+
+
+class Dispatcher:
+    """The site of one worker."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        mounts: Mounts,
+        engine: Engine,
+        handoff: Handoff,
+        threads: HandlerThreads,
+    ) -> None:
+        self._loop = loop
+        self._max_age = settings.static_max_age
+        self._mounts = mounts
+        self._engine = engine
+        self._handoff = handoff
+        self._threads = threads
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def handle(self, connection: ClientConnection, request: Request) -> None:
+        """Answer a request, now or later."""
+        try:
+            request.path = decode_path(_origin_form(request.target))
+        except ValueError:
+            self._error(connection, request, 400, "The path is not percent-encoded UTF-8.")
+            return
+        if not request.path.startswith("/"):
+            self._error(connection, request, 400, "The request target is not a path.")
+        elif request.method in ("GET", "HEAD") and self._send_file(connection, request):
+            pass
+        elif request.method == "POST" and (rpc.is_xml(request) or rpc.is_json(request)):
+            self._submit_rpc(connection, request)
+        else:
+            self._to_app(connection, request)
+
+    def cancel(self) -> None:
+        """Give up what runs on the loop. For the end of the worker."""
+        for task in self._tasks:
+            task.cancel()
+
+    # --- apps ---
+
+    def _to_app(self, connection: ClientConnection, request: Request) -> None:
+        match self._mounts.find(request.path):
+            case None:
+                self._error(connection, request, 404, f"There is nothing at {request.path}.")
+            case Moved(path):
+                self._redirect(connection, request, path)
+            case Proxied(cluster):
+                sentence = f"This version has no reverse proxy yet, so @{cluster} is not asked."
+                self._error(connection, request, 501, sentence)
+            case Found() as found:
+                self._submit(connection, request, found)
+
+    def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
+        call = WebCall(connection, request, found, self._engine, self._handoff)
+        if found.route.is_async:
+            self._run(call.run_async())
+        elif self._threads.is_full():
+            self._refuse(connection, request)
+        else:
+            self._threads.submit(call)
+
+    def _submit_rpc(self, connection: ClientConnection, request: Request) -> None:
+        if self._threads.is_full():
+            self._refuse(connection, request)
+            return
+        self._threads.submit(
+            RpcCall(connection, request, self._mounts, self._engine, self._handoff, self._run_async)
+        )
+
+    def _run_async(self, coroutine: awaiting.AnyCoroutine) -> object:
+        return awaiting.run(coroutine, self._loop, self._handoff, self._threads)
+
+    def _run(self, coroutine: awaiting.AnyCoroutine) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- files ---
+
+    def _send_file(self, connection: ClientConnection, request: Request) -> bool:
+        """Whether a file (or the redirect to its directory) was the answer."""
+        for place in self._mounts.below(request.path):
+            found = static.find(place.directory, place.rest)
+            if isinstance(found, static.IndexBelow):
+                self._redirect(connection, request, request.path + "/")
+                return True
+            if found is not None:
+                self._send_static(connection, request, found)
+                return True
+        return False
+
+    def _send_static(
+        self, connection: ClientConnection, request: Request, file: static.StaticFile
+    ) -> None:
+        fields = file.fields(self._max_age)
+        if not file.is_newer_than(request.get_header("if-modified-since")):
+            self._whole(connection, request, 304, fields, b"")
+        elif request.method == "HEAD":
+            head = self._file_head(connection, request, file, fields)
+            connection.respond(request, head, connection.keep_alive)
+        elif file.size > static.AT_ONCE:
+            self._run(self._stream(connection, request, file, fields))
+        else:
+            try:
+                with file.open() as source:
+                    content = source.read()
+            except OSError as error:
+                self._unreadable(connection, request, error)
+            else:
+                self._whole(connection, request, 200, fields, content)
+
+    def _file_head(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        file: static.StaticFile,
+        fields: list[tuple[str, str]],
+    ) -> bytes:
+        return reply.head(
+            200, fields, file.size, keep_alive=connection.keep_alive, version=request.version
+        )
+
+    async def _stream(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        file: static.StaticFile,
+        fields: list[tuple[str, str]],
+    ) -> None:
+        """A large file, piece by piece, as fast as the client takes it."""
+        keep_alive = connection.keep_alive
+        head = self._file_head(connection, request, file, fields)
+        try:
+            source = await self._loop.run_in_executor(None, file.open)
+        except OSError as error:
+            self._unreadable(connection, request, error)
+            return
+        with source:
+            try:
+                await connection.send(head)
+                await self._pump(connection, source, file.size)
+            except ConnectionResetError:
+                return  # the client has gone, and nobody else waits for this
+            except (OSError, EOFError) as error:
+                log.error("%s broke off while being sent: %s", file.path, error)
+                connection.abort()
+                return
+        connection.end(request, keep_alive)
+
+    async def _pump(self, connection: ClientConnection, source: BinaryIO, size: int) -> None:
+        left = size
+        while left:
+            piece = await self._loop.run_in_executor(None, source.read, min(left, static.CHUNK))
+            if not piece:
+                raise EOFError(f"it is {left} bytes shorter than when it was opened")
+            left -= len(piece)
+            await connection.send(piece)
+
+    # --- answers made here ---
+
+    def _redirect(self, connection: ClientConnection, request: Request, path: str) -> None:
+        fields = [("Location", _location(path, request.target)), ("Content-Type", reply.HTML)]
+        self._whole(connection, request, 301, fields, reply.error_page(301))
+
+    def _refuse(self, connection: ClientConnection, request: Request) -> None:
+        sentence = "Too many requests are waiting for a handler."
+        page = reply.error_page(503, sentence)
+        self._whole(connection, request, 503, [("Content-Type", reply.HTML), RETRY_AFTER], page)
+
+    def _unreadable(self, connection: ClientConnection, request: Request, error: OSError) -> None:
+        log.error("%s %s: the file cannot be read: %s", request.method, request.uri, error)
+        self._error(connection, request, 404, f"There is nothing at {request.path}.")
+
+    def _error(
+        self, connection: ClientConnection, request: Request, status: int, detail: str
+    ) -> None:
+        page = reply.error_page(status, detail)
+        self._whole(connection, request, status, [("Content-Type", reply.HTML)], page)
+
+    def _whole(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        status: int,
+        fields: list[tuple[str, str]],
+        body: bytes,
+    ) -> None:
+        keep_alive = connection.keep_alive
+        data = reply.whole(
+            status,
+            fields,
+            body,
+            keep_alive=keep_alive,
+            version=request.version,
+            is_head=request.method == "HEAD",
+        )
+        connection.respond(request, data, keep_alive)
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The path and query of a target; an absolute-form one loses scheme and host.
+
+    A server must accept the absolute form from any client (RFC 9112 section 3.2.2).
+    """
+    if target.startswith(b"/") or b"://" not in target:
+        return target
+    _, slash, path = target.partition(b"://")[2].partition(b"/")
+    return slash + path or b"/"
+
+
+def _location(path: str, target: bytes) -> str:
+    """A path of ours as a Location, with the request's query.
+
+    The path is one we serve, so it starts with one slash: more would name another host.
+    """
+    query = target.partition(b"?")[2].decode("latin-1")
+    return quote("/" + path.lstrip("/")) + ("?" + query if query else "")

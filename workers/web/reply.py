@@ -1,0 +1,122 @@
+"""A response as bytes. Pure, but for the clock of the Date line.
+
+What does not change is made once: status lines at import, Server and Date once a second.
+"""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+
+HTML = "text/html; charset=utf-8"
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
+    for status in HTTPStatus
+}
+CONTINUE = _STATUS_LINES[100] + b"\r\n"
+
+_BODILESS = frozenset({204, 304})  # RFC 9110 section 6.4.1; 1xx never comes here
+
+
+class _Stamp:
+    """The Server and Date lines. Threads may race here: both write the same bytes."""
+
+    __slots__ = ("lines", "second")
+
+    def __init__(self) -> None:
+        self.second = 0
+        self.lines = b""
+
+    def get(self) -> bytes:
+        now = int(time.time())
+        if now != self.second:
+            date = formatdate(now, usegmt=True)
+            self.lines = f"Server: Skitai\r\nDate: {date}\r\n".encode("ascii")
+            self.second = now
+        return self.lines
+
+
+_stamp = _Stamp()
+
+
+def phrase(status: int) -> str:
+    """The standard reason phrase, "" for a status that has none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def ok(content_type: bytes, body: bytes) -> bytes:
+    """A 200 with a body for an HTTP/1.1 client that stays: the common case, in one piece."""
+    return b"HTTP/1.1 200 OK\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        _stamp.get(),
+        content_type,
+        len(body),
+        body,
+    )
+
+
+def head(
+    status: int,
+    fields: Iterable[tuple[str, str]],
+    length: int | None,
+    *,
+    keep_alive: bool,
+    version: str = "1.1",
+    reason: str = "",
+) -> bytes:
+    """Status line and header fields.
+
+    length: of the body; left out for statuses that have no body, None if it is not known.
+    fields: names and values without line breaks; they are not checked again here.
+    """
+    parts = [_status_line(status, reason), _stamp.get()]
+    parts += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in fields]
+    if length is not None and status not in _BODILESS:
+        parts.append(b"Content-Length: %d\r\n" % length)
+    if not keep_alive:
+        parts.append(b"Connection: close\r\n")
+    elif version == "1.0":
+        parts.append(b"Connection: keep-alive\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def whole(
+    status: int,
+    fields: Iterable[tuple[str, str]],
+    body: bytes,
+    *,
+    keep_alive: bool,
+    version: str = "1.1",
+    is_head: bool = False,
+    reason: str = "",
+) -> bytes:
+    """A response with its body; a HEAD gets the header alone (RFC 9110 section 9.3.2)."""
+    start = head(status, fields, len(body), keep_alive=keep_alive, version=version, reason=reason)
+    return start if is_head or status in _BODILESS else start + body
+
+
+def error_page(status: int, detail: str = "", trace: str = "") -> bytes:
+    """A small HTML page. detail: a sentence for the client; trace: shown in development mode."""
+    title = f"{status} {phrase(status)}"
+    rest = f"<p>{html.escape(detail)}</p>\n" if detail else ""
+    if trace:
+        rest += f"<pre>{html.escape(trace)}</pre>\n"
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<h1>{title}</h1>\n{rest}</html>\n"
+    ).encode()
+
+
+def _status_line(status: int, reason: str) -> bytes:
+    line = _STATUS_LINES.get(status)
+    if line is None or reason:
+        return f"HTTP/1.1 {status} {reason or phrase(status)}\r\n".encode("latin-1", "replace")
+    return line

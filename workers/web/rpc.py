@@ -1,0 +1,215 @@
+"""XML-RPC and JSON-RPC requests: the same handlers, reached by a dotted name.
+
+`test.hello.world` is the path `/test/hello/world`, mount prefix included, whatever URL the
+request was sent to. A document is read, and its calls are made one after the other, on a
+handler thread; an `async def` handler runs on the loop meanwhile.
+
+Whatever goes wrong in a call is a fault with the codes of JSON-RPC 2.0 section 5.1, which are
+also those of the fault code interoperability draft for XML-RPC. A traceback goes to the log;
+the caller gets the exception's type and text, as xmlrpc.server gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from skitai import serialize
+from skitai.engine import Engine
+from skitai.errors import BadWireData, HttpError, RpcFault
+from skitai.request import Request
+from skitai.results import Result
+from skitai.was import WAS
+from skitai.wire import jsonrpc
+from skitai.wire import xmlrpc as xml_rpc
+from skitaid.workers.handoff import Handoff
+
+from . import call, reply
+from .connection import ClientConnection
+from .mounts import Found, Mounts
+
+MULTICALL = "system.multicall"
+
+
+def is_xml(request: Request) -> bool:
+    """A POST of text/xml is XML-RPC wherever it goes, application/xml at /rpc2 only."""
+    kind = request.content_type
+    return kind == b"text/xml" or (kind == b"application/xml" and _ends_in(request, "/rpc2"))
+
+
+def is_json(request: Request) -> bool:
+    """A POST of application/json-rpc is JSON-RPC wherever it goes, application/json at /rpc3."""
+    kind = request.content_type
+    return kind == b"application/json-rpc" or (
+        kind == b"application/json" and _ends_in(request, "/rpc3")
+    )
+
+
+def _ends_in(request: Request, name: str) -> bool:
+    return request.path.rstrip("/").lower().endswith(name)
+
+
+class RunAsync(Protocol):
+    """Runs a coroutine on the loop and parks the thread meanwhile."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, Any]) -> Any: ...
+
+
+class RpcCall:
+    """One RPC document. Made on the loop, run on a handler thread, sent on the loop."""
+
+    __slots__ = (
+        "_answer",
+        "_connection",
+        "_data",
+        "_engine",
+        "_handoff",
+        "_keep_alive",
+        "_mounts",
+        "_request",
+        "_run_async",
+    )
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        mounts: Mounts,
+        engine: Engine,
+        handoff: Handoff,
+        run_async: RunAsync,
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._mounts = mounts
+        self._engine = engine
+        self._handoff = handoff
+        self._run_async = run_async
+        self._answer: Callable[[], tuple[int, str, bytes]] = (
+            self._answer_xml if is_xml(request) else self._answer_json
+        )
+        self._data = b""
+        self._keep_alive = True
+
+    def run(self) -> None:
+        """On a handler thread."""
+        status, kind, body = self._answer()
+        self._keep_alive = self._connection.keep_alive
+        self._data = reply.whole(
+            status,
+            [("Content-Type", kind)] if kind else [],
+            body,
+            keep_alive=self._keep_alive,
+            version=self._request.version,
+        )
+        self._handoff.post(self)
+
+    def on_loop(self) -> None:
+        """Send the response, if the client is still there."""
+        self._connection.respond(self._request, self._data, self._keep_alive)
+
+    # --- XML-RPC ---
+
+    def _answer_xml(self) -> tuple[int, str, bytes]:
+        try:
+            method, params = xml_rpc.load_call(self._request.body)
+        except (BadWireData, RpcFault) as error:
+            return 400, reply.HTML, reply.error_page(400, str(error))
+        try:
+            if method == MULTICALL:
+                return 200, "text/xml", xml_rpc.dump_value(self._multicall(params))
+            found, value = self._invoke(method, params, {})
+            body = self._marshalled(found, lambda: xml_rpc.dump_value(value))
+        except RpcFault as fault:
+            body = xml_rpc.dump_fault(fault.code, fault.message)
+        return 200, "text/xml", body
+
+    def _multicall(self, params: tuple[Any, ...]) -> list[Any]:
+        """Each result in a list of its own, each fault as a struct, as xmlrpc.client wants it."""
+        if len(params) != 1 or not isinstance(params[0], list):
+            raise RpcFault(
+                xml_rpc.INVALID_PARAMS, f"{MULTICALL} takes one array of methodName and params"
+            )
+        return [self._one_of_many(entry) for entry in params[0]]
+
+    def _one_of_many(self, entry: Any) -> Any:
+        try:
+            method, params = _multicall_entry(entry)
+            found, value = self._invoke(method, params, {})
+            self._marshalled(found, lambda: xml_rpc.dump_value(value))
+        except RpcFault as fault:
+            return {"faultCode": fault.code, "faultString": fault.message}
+        return [value]
+
+    # --- JSON-RPC ---
+
+    def _answer_json(self) -> tuple[int, str, bytes]:
+        kind = self._request.content_type.decode("latin-1")
+        try:
+            document = jsonrpc.load(self._request.body)
+        except RpcFault as fault:
+            return 200, kind, jsonrpc.dump_error(fault.code, fault.message)
+        answers = [self._one_json(entry) for entry in document.entries]
+        body = jsonrpc.join([each for each in answers if each], document.is_batch)
+        return (200, kind, body) if body else (204, "", b"")
+
+    def _one_json(self, entry: jsonrpc.Request | jsonrpc.Invalid) -> bytes:
+        if isinstance(entry, jsonrpc.Invalid):
+            return jsonrpc.dump_error(jsonrpc.INVALID_REQUEST, entry.reason, entry.id)
+        try:
+            found, value = self._invoke(entry.method, entry.args, entry.kwargs)
+            body = self._marshalled(found, lambda: jsonrpc.dump_value(value, entry.id))
+        except RpcFault as fault:
+            body = jsonrpc.dump_error(fault.code, fault.message, entry.id)
+        return b"" if entry.is_notification else body
+
+    # --- both ---
+
+    def _invoke(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Found, Any]:
+        """Call the handler of a method. Raises RpcFault for whatever goes wrong."""
+        found = self._mounts.find("/" + method.replace(".", "/")) if method else None
+        if not isinstance(found, Found):
+            raise RpcFault(jsonrpc.METHOD_NOT_FOUND, f"there is no method {method}")
+        named = {**kwargs, **found.params}
+        complaint = found.route.signature.positional_complaint(len(args), named)
+        if complaint is not None:
+            raise RpcFault(jsonrpc.INVALID_PARAMS, f"{method}: {complaint}")
+        was = WAS(self._engine, found.app, self._request)
+        try:
+            value = found.route.handler(was, *args, **named)
+            if found.route.is_async:
+                value = self._run_async(value)
+            return found, serialize.normal_data(value) if isinstance(value, Result) else value
+        except BaseException as error:  # a SystemExit too: it must not end the thread
+            raise self._fault(found, error) from None
+
+    def _marshalled(self, found: Found, dump: Callable[[], bytes]) -> bytes:
+        """The value as bytes. Raises RpcFault when the format has no form for it."""
+        try:
+            return dump()
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self._fault(
+                found, serialize.Unsupported(f"returned a value that RPC cannot carry: {error}")
+            ) from None
+
+    def _fault(self, found: Found, error: BaseException) -> RpcFault:
+        if isinstance(error, RpcFault):
+            return error
+        if isinstance(error, HttpError):
+            return RpcFault(error.status, error.detail or reply.phrase(error.status))
+        call.log_failure(self._request, found, error)
+        return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+
+def _multicall_entry(entry: Any) -> tuple[str, tuple[Any, ...]]:
+    """(method, params) of one call. Raises RpcFault."""
+    if not isinstance(entry, dict):
+        raise RpcFault(xml_rpc.INVALID_PARAMS, "a call of system.multicall is a struct")
+    method, params = entry.get("methodName"), entry.get("params", [])
+    if not isinstance(method, str) or not isinstance(params, list):
+        raise RpcFault(xml_rpc.INVALID_PARAMS, "a call has a methodName and an array of params")
+    if method == MULTICALL:
+        raise RpcFault(xml_rpc.INVALID_PARAMS, "system.multicall cannot call itself")
+    return method, tuple(params)

@@ -1,0 +1,16 @@
+"""The TLS side of a listener: TLS 1.2 and newer, with the ciphers that OpenSSL calls secure."""
+
+from __future__ import annotations
+
+import ssl
+
+from skitaid.workers.settings import Tls
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """The context for `[certification]`. Raises ssl.SSLError or OSError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certfile, password=lambda: tls.passphrase)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
