@@ -1,0 +1,1 @@
+"""The command: reads confs, runs one server or the fleet."""

@@ -1,0 +1,160 @@
+"""The keys of a conf, one table for each kind of section.
+
+The tables are all there is to know about a key: its name, how its value is read, its default
+as one would write it, and its meaning. The reference and the sample are tested against
+them. Defaults that a worker has itself are taken from it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skitaid import conf_values as values
+from skitaid.conf_lines import Entry, Section
+from skitaid.errors import Complaints, did_you_mean
+from skitaid.workers import settings as worker
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a section."""
+
+    name: str
+    parse: Callable[[str], Any]  # raises ValueError with the end of a sentence
+    default: str  # as written in a conf
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A section's keys, all of them: as written, or else the default."""
+
+    line: int  # of the section; 0 if there is none
+    parsed: Mapping[str, Any]
+    lines: Mapping[str, int]  # of the keys that are written
+
+    def __getitem__(self, key: str) -> Any:
+        return self.parsed[key]
+
+    def line_of(self, key: str) -> int:
+        return self.lines.get(key, self.line)
+
+
+def fill(
+    section: Section | None,
+    table: tuple[Key, ...],
+    complaints: Complaints,
+    **defaults: str,
+) -> Values:
+    """The values of a section; `defaults` go before those of the table.
+
+    A value that cannot be read is complained about and replaced by its default.
+    """
+    written = _known_entries(section, {key.name for key in table}, complaints)
+
+    def value_of(key: Key) -> Any:
+        if key.name in written:
+            try:
+                return key.parse(written[key.name].value)
+            except ValueError as error:
+                complaints.add(written[key.name].line, f"{key.name}: {error}")
+        return key.parse(defaults.get(key.name, key.default))
+
+    parsed = {key.name: value_of(key) for key in table}
+    lines = {name: entry.line for name, entry in written.items()}
+    return Values(section.line if section else 0, parsed, lines)
+
+
+def _known_entries(
+    section: Section | None, known: set[str], complaints: Complaints
+) -> dict[str, Entry]:
+    entries = section.entries if section else []
+    for entry in entries:
+        if section and entry.key not in known:
+            hint = did_you_mean(entry.key, known)
+            complaints.add(entry.line, f"{entry.key}: unknown key in [{section.title}]{hint}")
+    return {entry.key: entry for entry in entries if entry.key in known}
+
+
+_WORKER = worker.Settings(name="", routes=())  # for its defaults
+_LIMITS = _WORKER.limits
+
+# The keys that fill `worker.Limits`, by the names of its fields.
+LIMIT_FIELDS = {
+    "request_line": "max_request_line",
+    "header_size": "max_header_size",
+    "headers": "max_headers",
+    "body_size": "max_body_size",
+    "queue": "max_queue",
+    "header_timeout": "header_timeout",
+    "body_timeout": "body_timeout",
+    "keepalive_timeout": "keepalive_timeout",
+}
+
+# Least values keep a slip of the pen from making a server that refuses everybody.
+SERVER = (
+    Key("processes", values.whole(1), "1", "workers; as many as the machine has CPUs"),
+    Key("threads", values.whole(1), f"{_WORKER.threads}", "handlers that may run at once"),
+    Key("threads_max", values.whole(1), f"{_WORKER.threads_max}", "handlers, waiting ones too"),
+    Key("port", values.port, "5000", "where to listen"),
+    Key("ip", values.listen_address, "", "where to listen; empty for all interfaces"),
+    Key("ssl", values.switch, "no", "HTTPS, with the certificate of [certification]"),
+    Key("name", values.server_name, "", "the server's name; the conf's if left out"),
+    Key("sessiontimeout", values.whole_seconds, f"{_WORKER.session_timeout}", "life of a session"),
+    Key("proxy", values.switch, "no", "also a forward proxy, for all that the firewall lets in"),
+    Key("static_max_age", values.whole_seconds, f"{_WORKER.static_max_age}", "of static files"),
+    Key(
+        "num_result_cache_max",
+        values.whole(0),
+        f"{_WORKER.result_cache_entries}",
+        "results of calls in the cache of one worker",
+    ),
+    Key("securekey", values.secure_keys, "", "seals sessions; random at every start if left out"),
+    Key("admin_password", values.password, "", "of user admin; no admin pages if left out"),
+    Key("max_request_line", values.size(64), f"{_LIMITS.request_line}", "beyond it 414"),
+    Key("max_header_size", values.size(256), f"{_LIMITS.header_size}", "all lines; beyond it 431"),
+    Key("max_headers", values.whole(1), f"{_LIMITS.headers}", "header lines; beyond it 431"),
+    Key("max_body_size", values.size(1), f"{_LIMITS.body_size}", "beyond it 413"),
+    Key("max_queue", values.whole(1), f"{_LIMITS.queue}", "waiting requests; beyond it 503"),
+    Key("header_timeout", values.seconds(0.01), f"{_LIMITS.header_timeout:g}", "then 408"),
+    Key("body_timeout", values.seconds(0.01), f"{_LIMITS.body_timeout:g}", "a pause; then 408"),
+    Key("keepalive_timeout", values.seconds(0.01), f"{_LIMITS.keepalive_timeout:g}", "idle time"),
+    Key("drain_timeout", values.seconds(0), f"{_WORKER.drain_timeout:g}", "for a leaving worker"),
+)
+
+CERTIFICATION = (
+    Key("certfile", values.text, "", "PEM file with the certificate and its private key"),
+    Key("cafile", values.text, "", "PEM file with the certificates of authorities"),
+    Key("passphrase", values.text, "", "opens the private key"),
+)
+
+CLUSTER = (
+    Key(
+        "type",  # the original's documentation spells the second one in two more ways
+        values.one_of(
+            http="http",
+            postgresql="postgresql",
+            postresql="postgresql",
+            posgresql="postgresql",
+        ),
+        "http",
+        "http (also for XML-RPC and JSON-RPC) or postgresql",
+    ),
+    Key("ssl", values.switch, "no", "HTTPS to the members"),
+    Key("members", values.text, "", "the servers; required"),
+    Key(
+        "balance",
+        values.one_of(p2c="p2c", roundrobin="roundrobin", leastconn="leastconn"),
+        "p2c",
+        "the better of two at random, in turn, or the least busy",
+    ),
+)
+
+GLOBAL = (
+    Key("home", values.text, "", "relative paths in confs start here; what holds etc/skitaid"),
+    Key("var_path", values.text, "/var/local/skitaid", "pid files, control sockets and logs"),
+    Key("python", values.text, sys.executable, "the Python that runs the servers"),
+)

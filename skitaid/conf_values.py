@@ -1,0 +1,169 @@
+"""How a value is written: one small function per type, text in, value out.
+
+Each raises `ValueError` with the end of a sentence that begins with the key. Functions for
+secrets never show what they were given.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+SECRET_MIN = 6  # characters; the original's rule, far below the random keys that init writes
+
+_SHOWN_MAX = 60  # characters of a value in a message
+_WHOLE = re.compile(r"[0-9]{1,15}")  # int() takes signs, blanks, underscores and more
+_UNITS_OF_TIME = {"": 1, "s": 1, "m": 60, "h": 3600}
+_UNITS_OF_SIZE = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
+_SIZE = re.compile(r"([0-9]{1,15})([kmg]?)", re.IGNORECASE)
+_SWITCH = {
+    **dict.fromkeys(("yes", "true", "on", "1"), True),
+    **dict.fromkeys(("no", "false", "off", "0"), False),
+}
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
+_SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def text(value: str) -> str:
+    """Anything, "" too."""
+    return value
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A whole number, `least` or more."""
+
+    def parse(value: str) -> int:
+        if not _WHOLE.fullmatch(value):
+            raise ValueError(f"{shown(value)} is not a whole number")
+        return int(_at_least(least, int(value), value))
+
+    return parse
+
+
+def size(least: int) -> Callable[[str], int]:
+    """Bytes: `65536`, `64k`, `5m`, `1g`; `least` bytes or more."""
+
+    def parse(value: str) -> int:
+        found = _SIZE.fullmatch(value)
+        if not found:
+            raise ValueError(f"{shown(value)} is not a size; write bytes, or like 64k, 5m, 1g")
+        return int(_at_least(least, int(found[1]) * _UNITS_OF_SIZE[found[2].lower()], value))
+
+    return parse
+
+
+def seconds(least: float) -> Callable[[str], float]:
+    """Seconds: `15`, `0.5`, or like `30s`, `5m`, `1h`; `least` seconds or more."""
+
+    def parse(value: str) -> float:
+        found = _TIME.fullmatch(value)
+        if not found:
+            raise ValueError(f"{shown(value)} is not a time; write seconds, or like 30s, 5m, 1h")
+        return _at_least(least, float(found[1]) * _UNITS_OF_TIME[found[2]], value)
+
+    return parse
+
+
+def whole_seconds(value: str) -> int:
+    """Seconds as in `seconds`, without a fraction, 0 or more."""
+    number = seconds(0)(value)
+    if number != int(number):
+        raise ValueError(f"{shown(value)} is not a whole number of seconds")
+    return int(number)
+
+
+def switch(value: str) -> bool:
+    """`yes`, `true`, `on`, `1`, or `no`, `false`, `off`, `0`."""
+    try:
+        return _SWITCH[value.lower()]
+    except KeyError:
+        raise ValueError(f"{shown(value)} is neither yes nor no") from None
+
+
+def port(value: str) -> int:
+    """A TCP port, 1..65535."""
+    if not _WHOLE.fullmatch(value) or not 1 <= int(value) <= 65535:
+        raise ValueError(f"{shown(value)} is not a port; ports are 1 to 65535")
+    return int(value)
+
+
+def host(value: str) -> str:
+    """An IPv4 address, an IPv6 address without brackets, or a host name."""
+    if ":" in value or _DIGITS_AND_DOTS.fullmatch(value):
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError(f"{shown(value)} is not an IP address") from None
+    elif len(value) > 253 or not _HOST_NAME.fullmatch(value):
+        raise ValueError(f"{shown(value)} is neither an IP address nor a host name")
+    return value
+
+
+def listen_address(value: str) -> str:
+    """A host as above, or "" for all interfaces."""
+    return host(value) if value else ""
+
+
+def server_name(value: str) -> str:
+    """Letters, digits and `_.-`: it appears in headers, process titles and logs."""
+    if not _SERVER_NAME.fullmatch(value):
+        raise ValueError(
+            f"{shown(value)} is not a server name; use up to 64 letters, digits, _ . and -"
+        )
+    return value
+
+
+def secure_keys(value: str) -> tuple[str, ...]:
+    """One key, or several with blanks between them."""
+    keys = tuple(value.split())
+    if not keys or min(map(len, keys)) < SECRET_MIN:
+        raise ValueError(
+            f"a key needs at least {SECRET_MIN} characters (a blank separates several keys);"
+            " without this line a random key is made at every start"
+        )
+    return keys
+
+
+def password(value: str) -> str:
+    """A password of a few characters, or "" for none."""
+    if value and len(value) < SECRET_MIN:
+        raise ValueError(f"it needs at least {SECRET_MIN} characters")
+    return value
+
+
+def one_of(**words: str) -> Callable[[str], str]:
+    """One of a few words, each given with what it means: `one_of(pgsql="postgresql")`."""
+
+    def parse(value: str) -> str:
+        try:
+            return words[value.lower()]
+        except KeyError:
+            known = ", ".join(dict.fromkeys(words.values()))
+            raise ValueError(f"{shown(value)} is none of {known}") from None
+
+    return parse
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can connect to a server that listens there. "" is everywhere."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def shown(value: str) -> str:
+    """The value as a message shows it."""
+    if not value:
+        return "an empty value"
+    return value if len(value) <= _SHOWN_MAX else value[:_SHOWN_MAX] + "…"
+
+
+def _at_least(least: float, number: float, value: str) -> float:
+    if number < least:
+        raise ValueError(f"{shown(value)} is too small; the least is {least:g}")
+    return number
