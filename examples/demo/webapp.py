@@ -1,0 +1,33 @@
+"""The demo's web server: asks three others at once, from a plain function."""
+
+from skitai.server import ssgi
+
+app = ssgi.Application (__name__)
+app.set_devel (True)
+
+
+@app.route ("/hello")
+def hello (was):
+    return 'Hello World'
+
+
+@app.route ("/search")
+def search (was, keyword = "Mozart"):
+    s = was.map ("mysearch/rpc2")
+    s.search (keyword)
+
+    results = s.getswait (timeout = 2)
+
+    all_results = []
+    for result in results:
+        if result.status == 3:
+            all_results.extend (result.data)
+
+    return {
+        "keyword": keyword,
+        "found": sorted (all_results, key = lambda each: each ["title"]),
+        "members": [
+            {"node": rs.node, "status": rs.status, "meaning": rs.status.name, "msg": rs.msg}
+            for rs in results
+        ],
+    }
