@@ -10,7 +10,7 @@ from skitai.errors import WrongUse
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE = "/%:@!$&'()*+,;=~-._"  # RFC 3986 section 3.3; % since it was encoded already
-_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
+_UNSENDABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 
 
 def parse_url(url: str) -> tuple[Origin, bytes]:
@@ -20,15 +20,18 @@ def parse_url(url: str) -> tuple[Origin, bytes]:
     """
     if _UNSENDABLE.search(url):
         raise WrongUse(f"the URL {url!r} holds a blank or a control character; percent-encode it")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise WrongUse(f"the URL {url!r} names no server: {error}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise WrongUse(f"the URL {url!r} does not start with http:// or https://")
+    if port == 0:
+        raise WrongUse(f"the URL {url!r} has port 0, which nobody can listen on")
     host = _host(parts.hostname or "", url)
-    try:
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    except ValueError:
-        raise WrongUse(f"the URL {url!r} has a port that is no number up to 65535") from None
-    return Origin(host, port, tls=parts.scheme == "https"), request_target(parts.path, parts.query)
+    origin = Origin(host, port or _DEFAULT_PORTS[parts.scheme], tls=parts.scheme == "https")
+    return origin, request_target(parts.path, parts.query)
 
 
 def request_target(path: str, query: str = "") -> bytes:

@@ -47,9 +47,12 @@ class Handle:
 
         timeout: seconds since the call was sent, 3 by default; at its end the status is TIMEOUT
             and the call is cancelled.
-        Raises WrongUse when nothing was called, or several members were.
+        Raises WrongUse, without waiting, when nothing was called, or several members were.
         """
-        return self._only(self.getswait(timeout))
+        asked = len(self._sent().nodes)
+        if asked != 1:
+            raise WrongUse(f"{asked} members were asked: take their results with getswait()")
+        return self.getswait(timeout)[0]
 
     def getswait(self, timeout: float | None = None) -> Results:
         """Wait for the results of all members, in the order of the conf; see `getwait`."""
@@ -88,7 +91,7 @@ class Handle:
                 answer = await self._engine.wait_async(
                     self._sent(), wanted, self._deadline(timeout)
                 )
-        return self._results if self._asks_all else self._only(self._results)
+        return self._results if self._asks_all else self._results[0]
 
     def _send(self, ask: Ask, decode: decoding.Decode) -> None:
         if self._call is not None:
@@ -141,14 +144,9 @@ class Handle:
             self._filter(result)
         return result
 
-    def _only(self, results: Results) -> Result:
-        if len(results) != 1:
-            raise WrongUse(f"{len(results)} members were asked: take their results with getswait()")
-        return results[0]
-
 
 def _late(member: int, node: str, waited: float) -> Reply:
-    msg = f"no answer within {waited:g} s"
+    msg = f"no answer from {node} within {waited:g} s"
     return Reply(member, node, Status.TIMEOUT, 0, msg, (), b"", waited)
 
 

@@ -63,7 +63,7 @@ def _content(body: bytes, media_type: str) -> str | bytes:
         return body
     try:
         return body.decode(_charset(parameters) or "utf-8", "replace")
-    except LookupError:  # a charset that Python does not know
+    except (LookupError, ValueError):  # unknown to Python, or known and of no use, as "idna" is
         return body.decode("utf-8", "replace")
 
 

@@ -24,18 +24,20 @@ class WrongUse(SkitaiError):
 class HttpError(SkitaiError):
     """Ends the request with an error page: `raise HttpError(404, "no such company")`.
 
-    status: the HTTP status code, 400..599.
+    status: the HTTP status code, 300..599.
     detail: one sentence for the client.
     headers: further response header fields, such as Location or Retry-After.
-    Raises ValueError for a header field that holds a line break.
+    Raises ValueError for a status outside of that, or a header field that holds a line break.
     """
 
     def __init__(
         self, status: int, detail: str = "", headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
         super().__init__(status, detail)
+        if not 300 <= status <= 599:
+            raise ValueError(f"HttpError status {status} is not between 300 and 599")
         self.status = status
-        self.detail = detail
+        self.detail = str(detail)
         self.headers = tuple(checked(name, value) for name, value in headers)
 
 

@@ -6,6 +6,8 @@ import re
 
 # RFC 9110 sections 5.1 and 5.5: a name is a token; a value has no CR, LF, NUL or other control.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# What tells where a message ends is sent by the server, once, and as it really is.
+_FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -13,6 +15,8 @@ def checked(name: str, value: str) -> tuple[str, str]:
     """The field, if it may be sent. Raises ValueError with what is wrong."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"response header name {name!r} is not a token (RFC 9110 section 5.1)")
+    if name.lower() in _FRAMING:
+        raise ValueError(f"response header {name} is the server's own; it follows from the body")
     return name, checked_text(f"response header {name}", value)
 
 

@@ -71,7 +71,8 @@ class Request:
         """The first header field of this lower-case name, as bytes."""
         if self._lookup is None:
             self._lookup = {key.lower(): value for key, value in reversed(self.fields)}
-        return self._lookup.get(name)
+        value = self._lookup.get(name)
+        return None if value is None else value.rstrip(b" \t")  # the parser leaves them there
 
     def get_header(self, name: str, default: str | None = None) -> str | None:
         """The first header field of this name, case ignored."""
@@ -133,4 +134,4 @@ class Request:
 def decode_path(target: bytes) -> str:
     """The path of a request target, percent-decoded once. Raises ValueError if it is not UTF-8."""
     raw = target.partition(b"?")[0].decode("ascii")
-    return unquote(raw, errors="strict") if "%" in raw else raw
+    return raw if b"%" not in target else unquote(raw, errors="strict")

@@ -8,12 +8,32 @@ from skitai.fields import checked, checked_text
 class Response:
     """Status and header fields of the response. Names are matched without regard to case."""
 
-    __slots__ = ("fields", "reason", "status")
+    __slots__ = ("_reason", "_status", "fields")
 
     def __init__(self) -> None:
-        self.status = 200
-        self.reason = ""  # "" means the standard phrase
+        self._status = 200
+        self._reason = ""
         self.fields: list[tuple[str, str]] = []
+
+    @property
+    def status(self) -> int:
+        """The status code, 200 unless it is set. Raises ValueError when set outside 200..599."""
+        return self._status
+
+    @status.setter
+    def status(self, status: int) -> None:
+        if not 200 <= status <= 599:
+            raise ValueError(f"response status {status} is not between 200 and 599")
+        self._status = status
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase; "" means the standard one."""
+        return self._reason
+
+    @reason.setter
+    def reason(self, reason: str) -> None:
+        self._reason = checked_text("the reason phrase", reason)
 
     def start(
         self, status: int, reason: str = "", headers: list[tuple[str, str]] | None = None
@@ -22,10 +42,8 @@ class Response:
 
         Raises ValueError for a status outside 200..599 or text that would break the header.
         """
-        if not 200 <= status <= 599:
-            raise ValueError(f"response status {status} is not between 200 and 599")
-        self.reason = checked_text("the reason phrase", reason)
         self.status = status
+        self.reason = reason
         for name, value in headers or ():
             self.set(name, value)
 

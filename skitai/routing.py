@@ -26,11 +26,11 @@ _PARAMETER = re.compile(r"<(?:(?P<type>[^<>:]*):)?(?P<name>[^<>:]*)>")
 class Signature:
     """What a handler accepts after `was`."""
 
-    required: frozenset[str]
+    required: tuple[str, ...]  # in order
     accepted: frozenset[str]
     takes_any: bool  # has **kwargs
+    taken: frozenset[str]  # the name under which `was` is passed: no caller may give it
     positional: tuple[str, ...]  # in order, for RPC
-    positional_required: int
     takes_many: bool  # has *args
 
     def complaint(self, given: Collection[str]) -> str | None:
@@ -38,10 +38,9 @@ class Signature:
         for name in self.required:
             if name not in given:
                 return f"the argument {name} is missing"
-        if not self.takes_any:
-            for name in given:
-                if name not in self.accepted:
-                    return f"the argument {name} is not expected"
+        for name in self.taken if self.takes_any else given:
+            if name in given and name not in self.accepted:
+                return f"the argument {name} is not expected"
         return None
 
     def positional_complaint(self, count: int, named: Collection[str]) -> str | None:
@@ -73,7 +72,10 @@ class Route:
         found = self.pattern.fullmatch(path)
         if found is None:
             return None
-        return {name: each.convert(found[name]) for name, each in self.converters}
+        try:
+            return {name: each.convert(found[name]) for name, each in self.converters}
+        except ValueError:
+            return None  # thousands of digits, which int() refuses
 
 
 class Router:
@@ -91,10 +93,8 @@ class Router:
         if route.pattern is not None:
             self._patterns.append(route)
         elif rule in self._exact:
-            taken = self._exact[rule].handler
-            raise RouteError(
-                f'@app.route("{rule}") on {handler.__name__}: {taken.__name__} has that rule'
-            )
+            other = name_of(self._exact[rule].handler)
+            raise RouteError(f'@app.route("{rule}") on {name_of(handler)}: {other} has that rule')
         else:
             self._exact[rule] = route
         return route
@@ -117,7 +117,7 @@ class Router:
 
 def compile_rule(rule: str, handler: Handler) -> Route:
     """Make a route of a rule. Raises RouteError."""
-    where = f'@app.route("{rule}") on {handler.__name__}'
+    where = f'@app.route("{rule}") on {name_of(handler)}'
     if not rule.startswith("/"):
         raise RouteError(f'{where}: a rule starts with "/"')
     pattern, converters = _compile_parameters(rule, where) if "<" in rule else (None, ())
@@ -162,6 +162,12 @@ def _compile_parameters(
     return re.compile("".join(pattern), re.DOTALL), tuple(converters.items())
 
 
+def name_of(handler: Handler) -> str:
+    """module.function, for messages; callable objects have no name of their own."""
+    name = getattr(handler, "__qualname__", None) or repr(handler)
+    return f"{handler.__module__}.{name}"
+
+
 def read_signature(handler: Handler, where: str) -> Signature:
     """What a handler accepts after its first argument, `was`. Raises RouteError without one."""
     parameters = list(inspect.signature(handler).parameters.values())
@@ -171,11 +177,15 @@ def read_signature(handler: Handler, where: str) -> Signature:
     rest = parameters[1:]
     named = [each for each in rest if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     positional = [each for each in named if each.kind in ordered]
+    nameless = [each.name for each in rest if each.kind is each.POSITIONAL_ONLY]
+    if nameless:
+        raise RouteError(f"{where}: arguments come by name; write / after was or not at all")
+    was = parameters[0]
     return Signature(
-        required=frozenset(each.name for each in named if each.default is each.empty),
+        required=tuple(each.name for each in named if each.default is each.empty),
         accepted=frozenset(each.name for each in named),
         takes_any=any(each.kind is each.VAR_KEYWORD for each in rest),
+        taken=frozenset() if was.kind is was.POSITIONAL_ONLY else frozenset((was.name,)),
         positional=tuple(each.name for each in positional),
-        positional_required=sum(each.default is each.empty for each in positional),
         takes_many=any(each.kind is each.VAR_POSITIONAL for each in rest),
     )

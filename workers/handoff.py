@@ -41,7 +41,10 @@ class Handoff:
         self._tasks.append(task)
         if not self._awake and not self._closed:
             self._awake = True
-            self._loop.call_soon_threadsafe(self._drain)
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:
+                pass  # closed while we looked: this task is dropped like those after it
 
     def close(self) -> None:
         """Take no more. On the loop, before it stops."""

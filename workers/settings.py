@@ -92,7 +92,8 @@ class Limits:
     headers: int = 100  # header lines; beyond it: 431
     body_size: int = 5 * 1024 * 1024  # beyond it: 413
     header_timeout: float = 15.0  # from the first byte of a request to the end of its header: 408
-    body_timeout: float = 60.0  # between two pieces of a body: 408
+    body_timeout: float = 60.0  # between two pieces of a body: 408; also until a client reads on
+    body_rate: int = 500  # bytes per second on average, after the first body_timeout: 408
     keepalive_timeout: float = 75.0  # an idle connection is closed
     queue: int = 1000  # requests waiting for a handler thread; beyond it: 503
 

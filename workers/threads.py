@@ -21,7 +21,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sized
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
 from typing import Protocol
 
 from skitai.engine import Waiter
@@ -32,6 +33,7 @@ from .slots import TICK, Slots
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 60.0  # as long as gunicorn's and Puma's reapers are patient, give or take
+RETRY = 1.0  # seconds until the system is asked for a thread again
 
 
 class Job(Protocol):
@@ -84,7 +86,8 @@ class HandlerThreads:
         self.slots = slots
         self._loop = loop
         self._handoff = handoff
-        self._maximum = max(maximum, slots.limit)
+        self._configured = max(maximum, slots.limit)
+        self._maximum = self._configured  # less for a while when the system gives no more
         self._queue_limit = queue_limit
         self._lock = threading.Lock()
         self._jobs: deque[Job] = deque()
@@ -150,12 +153,17 @@ class HandlerThreads:
     def _tick(self) -> None:
         self._is_ticking = False
         with self._lock:
-            if not (self._jobs or self._resumable):
+            # If nobody runs, no slot is missing: the jobs wait for a thread to be released.
+            if not (self._jobs or self._resumable) or not self.slots.running:
                 return
             self.slots.tick()
             woken = self._grant()
         self._wake(woken)
         self._tick_soon()
+
+    def _try_again(self) -> None:
+        self._maximum = self._configured
+        self._flush()
 
     def on_loop(self) -> None:
         """A thread that is out of time found no slot: watch for progress (a `LoopTask`)."""
@@ -217,10 +225,13 @@ class HandlerThreads:
         """The life of one thread."""
         self._current.runner = runner
         while self._wait_for_job(runner):
-            while runner.job is not None:
-                job, runner.job = runner.job, None
-                job.run()
-                self._next(runner)
+            job, runner.job = runner.job, None
+            while job is not None:
+                try:
+                    job.run()
+                except BaseException:  # a defect of ours; a thread that dies would take its slot
+                    log.exception("%r failed outside the handler", job)
+                job = self._next(runner)
 
     def _wait_for_job(self, runner: Runner) -> bool:
         """Idle until there is a job (True), or until it is time to leave (False)."""
@@ -235,8 +246,12 @@ class HandlerThreads:
     def _patience(self) -> float:
         return IDLE_SECONDS if self._count > self.slots.limit else -1.0
 
-    def _next(self, runner: Runner) -> None:
-        """A job is done: take the next one, or pass the slot to a released waiter, or idle."""
+    def _next(self, runner: Runner) -> Job | None:
+        """A job is done: take the next one, or pass the slot to a released waiter, or idle.
+
+        The answer is decided under the lock and not read from `runner.job`: once a runner is
+        among the idle, the job there is announced by `wake`, and must not be taken without it.
+        """
         successor: Runner | None = None
         with self._lock:
             if not self.slots.may_keep():
@@ -244,13 +259,13 @@ class HandlerThreads:
             elif self._resumable:
                 successor = self._pop_resumable()
             elif self._jobs:
-                runner.job = self._jobs.popleft()
-                return
+                return self._jobs.popleft()
             else:
                 self.slots.give_back()
             self._idle.append(runner)
         if successor is not None:
             successor.wake.release()
+        return None
 
     # --- called with the lock held ---
 
@@ -295,15 +310,27 @@ class HandlerThreads:
         try:
             threading.Thread(target=self._work, args=(runner,), name=name, daemon=True).start()
         except RuntimeError as error:  # the system gives no more threads
-            log.error("no thread for a request, it stays queued: %s; lower threads_max", error)
+            log.error("no thread for a request, it stays queued: %s; lower threads_max?", error)
             with self._lock:
                 assert runner.job is not None
                 self._jobs.appendleft(runner.job)
                 self._count -= 1
-                self._maximum = max(self._count, self.slots.limit)
+                self._maximum = self._count
                 self.slots.give_back()
+            self._handoff.post(_Retry(self._loop, self._try_again))
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    """A job waits for a thread that could not be started, and perhaps there is no other."""
+
+    loop: asyncio.AbstractEventLoop
+    try_again: Callable[[], None]
+
+    def on_loop(self) -> None:
+        self.loop.call_later(RETRY, self.try_again)
 
 
 def _seconds_until(deadline: float | None) -> float:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 DECAY = 0.3  # of the newest latency in the moving average
-UNKNOWN_LATENCY = 0.001  # seconds: an unknown member is worth a try
+UNKNOWN_LATENCY = 0.001  # seconds: an unknown member is worth a try. Nobody counts as faster,
+# or a member would look free, however many requests it has, until it gives its first answer
 FORGET = 10.0  # seconds in which a latency fades to a third, so that a slow member is tried again
 
 
@@ -31,13 +32,23 @@ class Load:
 
     def finished(self, elapsed: float, now: float) -> None:
         """A request was answered after so many seconds."""
-        self.latency += DECAY * (elapsed - self.latency)
+        faded = self.faded(now)
+        self.latency = faded + DECAY * (elapsed - faded)
         self.measured_at = now
+
+    def given_up(self, elapsed: float, now: float) -> None:
+        """So many seconds were not enough for an answer: one that hangs is not a fast one."""
+        if elapsed > self.faded(now):
+            self.finished(elapsed, now)
+
+    def faded(self, now: float) -> float:
+        """What is left of the latency, the older the less."""
+        faded = self.latency * math.exp((self.measured_at - now) / FORGET)
+        return faded if faded > UNKNOWN_LATENCY else UNKNOWN_LATENCY
 
     def cost(self, now: float) -> float:
         """What one more request would cost: the requests then in flight, times the latency."""
-        faded = self.latency * math.exp((self.measured_at - now) / FORGET)
-        return (self.in_flight + 1) * faded / self.weight
+        return (self.in_flight + 1) * self.faded(now) / self.weight
 
 
 Balance = Callable[[Sequence[Load], float, random.Random], int]

@@ -27,10 +27,10 @@ class ClusterMember:
         """ "host:port", as in results."""
         return self.keeper.address.node
 
-    def asked(self) -> None:
-        """A request is sent to it."""
+    def asked(self, now: float) -> bool:
+        """A request is sent to it. True: it is the probe."""
         self.load.in_flight += 1
-        self.health.asked()
+        return self.health.asked(now)
 
     def answered(self, elapsed: float, now: float) -> None:
         """It answered after so many seconds."""
@@ -38,15 +38,16 @@ class ClusterMember:
         self.load.finished(elapsed, now)
         self.health.answered()
 
-    def failed(self, now: float, dice: float) -> None:
+    def failed(self, was_probe: bool, now: float, dice: float) -> None:
         """It could not be reached, or broke off."""
         self.load.in_flight -= 1
-        self.health.failed(now, dice)
+        self.health.failed(was_probe, now, dice)
 
-    def cancelled(self) -> None:
-        """The request was given up by us."""
+    def cancelled(self, was_probe: bool, elapsed: float, now: float) -> None:
+        """The request was given up by us after so many seconds."""
         self.load.in_flight -= 1
-        self.health.released()
+        self.load.given_up(elapsed, now)
+        self.health.released(was_probe)
 
 
 class Cluster:

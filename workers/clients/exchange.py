@@ -79,7 +79,8 @@ class HttpExchange:
             self._repeated = True
             self._keeper.want(self)
             return
-        self._finish(Outcome(Status.FAILED, 0, reason, (), b"", was_sent=True))
+        msg = f"{self._keeper.address.node} {reason}"
+        self._finish(Outcome(Status.FAILED, 0, msg, (), b"", was_sent=True))
 
     def _finish(self, outcome: Outcome) -> None:
         if not self._is_over:

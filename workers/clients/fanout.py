@@ -165,6 +165,7 @@ class Leg:
         "_fanout",
         "_index",
         "_is_over",
+        "_is_probe",
         "_member",
         "_started",
         "_tried",
@@ -185,6 +186,7 @@ class Leg:
         self._cluster = cluster
         self._tried: list[ClusterMember] = []
         self._started = 0.0
+        self._is_probe = False
         self._is_over = False
         self._exchange: HttpExchange | None = None
 
@@ -193,8 +195,8 @@ class Leg:
         member = self._member
         if self._cluster is not None:
             self._call.nodes = (member.node,)
-        member.asked()
         self._started = time.monotonic()
+        self._is_probe = member.asked(self._started)
         self._exchange = HttpExchange(member.keeper, self._call.ask, self._done)
         self._exchange.start()
 
@@ -204,14 +206,15 @@ class Leg:
             self._is_over = True
             assert self._exchange is not None
             self._exchange.cancel()
-            self._member.cancelled()
+            now = time.monotonic()
+            self._member.cancelled(self._is_probe, now - self._started, now)
 
     def _done(self, outcome: Outcome) -> None:
         now = time.monotonic()
         if outcome.status is Status.NORMAL:
             self._member.answered(now - self._started, now)
         else:
-            self._member.failed(now, self._fanout.roll())
+            self._member.failed(self._is_probe, now, self._fanout.roll())
             successor = self._successor(outcome, now)
             if successor is not None:
                 self._member = successor

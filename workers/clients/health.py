@@ -3,8 +3,12 @@
 A member that fails `FAILURES` times in a row is ejected, for a time that doubles with every
 further ejection, spread so that the workers of a server do not come back in step. When the
 time is over one request is let through as a probe: it answers and the member is back, or it
-fails and the member is out for longer. Only failures of the member's own making count: no
-connection, a broken one, no HTTP. An error status or a fault is an answer.
+fails and the member is out for longer.
+
+While a member is ejected only its probe counts. Other failures are no news: those requests were
+sent before the ejection, or because all members look dead; a short outage with many requests in
+flight must not become a long row of ejections. Only failures of the member's own making count:
+no connection, a broken one, no HTTP. An error status or a fault is an answer.
 """
 
 from __future__ import annotations
@@ -32,25 +36,36 @@ class Health:
             return True
         return now >= self.ejected_until and not self.is_probing
 
-    def asked(self) -> None:
-        """The member was chosen; after an ejection this is the probe."""
-        self.is_probing = bool(self.ejections)
+    def asked(self, now: float) -> bool:
+        """The member was chosen. True: this request is the probe; say so when it ends."""
+        if not self.ejections or not self.may_ask(now):
+            return False
+        self.is_probing = True
+        return True
 
     def answered(self) -> None:
         """The member gave an answer, so it lives."""
         self.failures = self.ejections = 0
         self.is_probing = False
 
-    def failed(self, now: float, dice: float) -> None:
+    def failed(self, was_probe: bool, now: float, dice: float) -> None:
         """The member failed. dice: 0..1, for the spread."""
+        if self.ejections:
+            if was_probe:
+                self._eject(now, dice)
+            return
         self.failures += 1
-        if self.is_probing or self.failures >= FAILURES:
-            pause = min(FIRST * 2.0**self.ejections, LONGEST)
-            self.ejected_until = now + pause * (1.0 + SPREAD * (2.0 * dice - 1.0))
-            self.ejections += 1
-            self.failures = 0
-        self.is_probing = False
+        if self.failures >= FAILURES:
+            self._eject(now, dice)
 
-    def released(self) -> None:
-        """The probe was cancelled before it told anything."""
+    def released(self, was_probe: bool) -> None:
+        """The request was given up before it told anything."""
+        if was_probe:
+            self.is_probing = False
+
+    def _eject(self, now: float, dice: float) -> None:
+        pause = min(FIRST * 2.0 ** min(self.ejections, 10), LONGEST)  # 2 ** 1024 would overflow
+        self.ejected_until = now + pause * (1.0 + SPREAD * (2.0 * dice - 1.0))
+        self.ejections += 1
+        self.failures = 0
         self.is_probing = False

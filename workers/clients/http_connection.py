@@ -11,8 +11,8 @@ from typing import Protocol, cast
 
 import httptools
 
-RESPONSE_MAX = 64 * 1024 * 1024  # bytes of a body; more is refused, since it is held in memory
-HEADER_MAX = 256 * 1024  # bytes of a response header
+RESPONSE_MAX = 64 * 1024 * 1024  # bytes of a response; more is refused: it is held in memory
+HEADER_MAX = 256 * 1024  # bytes of a response header, interim responses before it included
 
 
 class Exchange(Protocol):
@@ -22,7 +22,11 @@ class Exchange(Protocol):
         """A whole response is here. The connection has been given back already."""
 
     def broke(self, reason: str, had_bytes: bool) -> None:
-        """The connection failed before the response was whole. had_bytes: some of it had come."""
+        """The connection failed before the response was whole.
+
+        reason: what the member did, to be put behind its name. had_bytes: some of the response
+        had come.
+        """
 
 
 class Keeper(Protocol):
@@ -49,6 +53,7 @@ class HttpConnection(asyncio.Protocol):
         "_in_body",
         "_is_done",
         "_keeper",
+        "_may_stay",
         "_parser",
         "_size",
         "_transport",
@@ -72,9 +77,10 @@ class HttpConnection(asyncio.Protocol):
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._code = 0  # of the final response, once its header is complete
-        self._size = 0  # bytes of the header, then of the body
-        self._in_body = False
+        self._size = 0  # bytes that have come
+        self._in_body = False  # the header of the final response is complete
         self._has_framing = False
+        self._may_stay = False  # the response says that the connection stays open
         self._is_done = False  # the response is whole
         self._has_surplus = False  # and more came behind it, which nobody asked for
 
@@ -106,27 +112,23 @@ class HttpConnection(asyncio.Protocol):
         if self._exchange is None:  # nobody asked: a notice of a timeout, or worse
             self.abort()
             return
+        self._size += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._break("the member wants to switch protocols")
-            return
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self._is_done:
-                self._break(f"the answer is not HTTP: {error}")
+                self._break(_complaint(error))
                 return
             self._has_surplus = True
         # Only now, with all of `data` parsed, may the connection go to somebody else: bytes
         # behind the response must never count as the answer to the next request.
         if self._is_done:
             self._complete()
-        elif self._in_body:
-            if self._size > RESPONSE_MAX:
-                self._break(f"the answer is larger than {RESPONSE_MAX} bytes")
-        else:
-            self._size += len(data)
-            if self._size > HEADER_MAX:
-                self._break(f"the response header is larger than {HEADER_MAX} bytes")
+        elif self._size > HEADER_MAX:
+            if not self._in_body:
+                self._break(f"sent a response header of more than {HEADER_MAX} bytes")
+            elif self._size > RESPONSE_MAX:
+                self._break(f"sent more than {RESPONSE_MAX} bytes")
 
     def connection_lost(self, error: Exception | None) -> None:
         exchange, self._exchange = self._exchange, None
@@ -136,7 +138,7 @@ class HttpConnection(asyncio.Protocol):
         elif exchange is not None:
             when = "in the middle of its answer" if self._size else "before it answered"
             what = f": {error}" if error else ""
-            exchange.broke(f"the member closed the connection {when}{what}", self._size > 0)
+            exchange.broke(f"closed the connection {when}{what}", self._size > 0)
         self._keeper.gone(self)
 
     def _ends_with_connection(self, error: Exception | None) -> bool:
@@ -150,7 +152,8 @@ class HttpConnection(asyncio.Protocol):
             self._has_surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_done:
+        # Later ones are surplus, or trailers: those are not header fields (RFC 9110 section 6.5.1).
+        if not self._in_body:
             self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -158,23 +161,25 @@ class HttpConnection(asyncio.Protocol):
         if code < 200 or self._is_done:
             return
         self._code = code
+        # Asked here, since at the end of a message the parser forgets its header.
+        self._may_stay = self._parser.should_keep_alive()
         for name, value in self._fields:
             lower = name.lower()
-            if lower == b"content-length" or lower == b"transfer-encoding":
+            if lower == b"content-length":
                 self._has_framing = True
+            elif lower == b"transfer-encoding":
+                self._has_framing = b"chunked" in value.lower()
             elif lower == b"keep-alive":
                 self.keepalive = _keepalive(value)
         self._in_body = True
-        self._size = 1  # from here on of the body; not 0, since bytes have come
         if not self._expects_body:
             self._is_done = True
 
     def on_body(self, piece: bytes) -> None:
         if self._is_done:
             self._has_surplus = True
-        elif self._size <= RESPONSE_MAX:
+        else:
             self._body.append(piece)
-            self._size += len(piece)
 
     def on_message_complete(self) -> None:
         if self._in_body:
@@ -188,7 +193,7 @@ class HttpConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         assert exchange is not None
         code, fields, body = self._code, self._fields, self._body
-        reusable = self._parser.should_keep_alive() and not self._has_surplus
+        reusable = self._may_stay and not self._has_surplus
         if not self._expects_body:
             # The parser does not know that this was a HEAD and would wait for a body.
             self._parser = httptools.HttpResponseParser(self)
@@ -203,6 +208,12 @@ class HttpConnection(asyncio.Protocol):
         self.abort()
         if exchange is not None:
             exchange.broke(reason, True)
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, httptools.HttpParserUpgrade):
+        return "wants to switch protocols"
+    return f"sent something that is not HTTP: {error}"
 
 
 def _keepalive(value: bytes) -> float | None:

@@ -63,11 +63,18 @@ class Waiter(Protocol):
 class ConnectionKeeper:
     """The connections to one server."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, address: Address, cap: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        cap: int,
+        connect_timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
         self.address = address
         self.host_field = address.host_field
         self.pool: Pool[HttpConnection, Waiter] = Pool(cap)
         self._loop = loop
+        self._connect_timeout = connect_timeout
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -111,12 +118,14 @@ class ConnectionKeeper:
 
     async def _connect(self) -> None:
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            async with asyncio.timeout(self._connect_timeout):
                 connection = await self._dial()
         except TimeoutError:
-            self._not_opened(f"no connection to {self.address.node} within {CONNECT_TIMEOUT:g} s")
-        except OSError as error:  # refused, unreachable, no such name, TLS trouble
-            self._not_opened(f"no connection to {self.address.node}: {_reason(error)}")
+            self._not_opened(f"none within {self._connect_timeout:g} s")
+        except (OSError, ValueError) as error:
+            # Refused, unreachable, no such name, TLS trouble; a ValueError for a name that
+            # cannot be one.
+            self._not_opened(_reason(error))
         else:
             self._opened(connection)
 
@@ -140,6 +149,9 @@ class ConnectionKeeper:
         return connection
 
     def _opened(self, connection: HttpConnection) -> None:
+        if connection.is_closing:  # closed, or told something unasked, before this task went on
+            self._not_opened("it was closed before anything could be asked")
+            return
         waiter = self.pool.opened(connection)
         if waiter is not None:
             waiter.connected(connection)
@@ -148,8 +160,10 @@ class ConnectionKeeper:
 
     def _not_opened(self, reason: str) -> None:
         waiter = self.pool.not_opened()
+        if self.pool.may_open():
+            self._open()
         if waiter is not None:
-            waiter.not_connected(reason)
+            waiter.not_connected(f"no connection to {self.address.node}: {reason}")
 
     # --- what connections tell ---
 
@@ -191,7 +205,7 @@ def _expires(connection: HttpConnection) -> float:
     return connection.idle_since + life
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused: {error.verify_message}"
     if isinstance(error, ConnectionRefusedError):

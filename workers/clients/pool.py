@@ -5,6 +5,7 @@ tells the book how it went. At all times:
 
     busy + idle + opening <= cap
     nobody waits while a connection is idle
+    whoever waits has a connection on its way, or all of `cap` are busy or being opened
     a connection is handed only to a waiter that is still in the book
 
 Idle connections are a stack: the last one in is the first one out, so that the surplus of a
@@ -27,7 +28,7 @@ class Pool(Generic[C, W]):
 
     cap: int
     idle: dict[C, None] = field(default_factory=dict)  # an ordered set; the newest is last
-    busy: int = 0
+    busy: set[C] = field(default_factory=set)
     opening: int = 0
     waiting: dict[W, None] = field(default_factory=dict)  # an ordered set; the longest is first
 
@@ -36,7 +37,7 @@ class Pool(Generic[C, W]):
         if not self.idle:
             return None
         connection, _ = self.idle.popitem()
-        self.busy += 1
+        self.busy.add(connection)
         return connection
 
     def wait(self, waiter: W) -> bool:
@@ -54,17 +55,25 @@ class Pool(Generic[C, W]):
         self.opening += 1
         return True
 
-    def forget(self, waiter: W) -> bool:
-        """A waiter has gone. False if it was not waiting (any more)."""
-        return self.waiting.pop(waiter, self) is None
+    def forget(self, waiter: W) -> None:
+        """A waiter has gone, if it still waited; a connection being opened for it is for others."""
+        self.waiting.pop(waiter, None)
 
     def opened(self, connection: C) -> W | None:
         """A connection was opened: for whom? It is busy then, idle if there is nobody."""
         self.opening -= 1
-        return self._place(connection)
+        waiter = self._next_waiter()
+        if waiter is None:
+            self.idle[connection] = None
+        else:
+            self.busy.add(connection)
+        return waiter
 
     def not_opened(self) -> W | None:
-        """Opening failed: who is to be told? None while others are on their way for all."""
+        """Opening failed: who is to be told? None while others are on their way for all.
+
+        Then ask `may_open`: who waits beyond the cap deserves a try of its own.
+        """
         self.opening -= 1
         if len(self.waiting) <= self.opening:
             return None
@@ -72,27 +81,26 @@ class Pool(Generic[C, W]):
 
     def give_back(self, connection: C) -> W | None:
         """A busy connection can be used again: by whom? It stays busy then, idle otherwise."""
-        self.busy -= 1
-        return self._place(connection)
+        waiter = self._next_waiter()
+        if waiter is None:
+            self.busy.remove(connection)
+            self.idle[connection] = None
+        return waiter
 
     def lost(self, connection: C) -> bool:
-        """A connection has closed. True: open another one, for those who wait."""
-        if self.idle.pop(connection, self) is not None:  # it was not idle, so it was busy
-            self.busy -= 1
+        """A connection has closed. True: open another one, for those who wait.
+
+        One that is neither idle nor busy closed before `opened` was told; it is still counted
+        as being opened, and ends with `not_opened`.
+        """
+        self.idle.pop(connection, None)
+        self.busy.discard(connection)
         return self.may_open()
 
     @property
     def size(self) -> int:
         """Connections in whatever state."""
-        return len(self.idle) + self.busy + self.opening
-
-    def _place(self, connection: C) -> W | None:
-        waiter = self._next_waiter()
-        if waiter is None:
-            self.idle[connection] = None
-        else:
-            self.busy += 1
-        return waiter
+        return len(self.idle) + len(self.busy) + self.opening
 
     def _next_waiter(self) -> W | None:
         if not self.waiting:

@@ -7,6 +7,7 @@ by one thread at a time: the loop makes it, the handler fills it, the loop sends
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from typing import Any
@@ -16,6 +17,7 @@ from skitai.engine import Engine
 from skitai.errors import HttpError
 from skitai.request import Request
 from skitai.response import Response
+from skitai.routing import name_of
 from skitai.was import WAS
 from skitaid.workers.handoff import Handoff
 
@@ -63,7 +65,11 @@ class WebCall:
         try:
             value = await self._found.route.handler(self._was, **self._arguments())
             self._answer(value)
-        except (Exception, SystemExit) as error:
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise  # the worker leaves
+            self._fail(error)  # something that the handler awaited was cancelled
+        except BaseException as error:  # a SystemExit too: it must not end the loop
             self._fail(error)
         self.on_loop()
 
@@ -124,6 +130,12 @@ class WebCall:
         )
 
 
+def _is_cancelled() -> bool:
+    """Whether it is the current task itself that somebody cancels."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def arguments(request: Request, params: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a handler: what the path gives is joined to query and form.
 
@@ -146,23 +158,8 @@ def arguments(request: Request, params: dict[str, Any]) -> dict[str, Any]:
 
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
     """One entry with the request, the handler and the traceback."""
-    handler = found.route.handler
+    where = (request.method, request.uri, name_of(found.route.handler))
     if isinstance(error, serialize.Unsupported):
-        log.error(
-            "%s %s: %s.%s %s",
-            request.method,
-            request.uri,
-            handler.__module__,
-            handler.__qualname__,
-            error,
-        )
-        return
-    log.error(
-        "%s %s: %s.%s raised %s",
-        request.method,
-        request.uri,
-        handler.__module__,
-        handler.__qualname__,
-        type(error).__name__,
-        exc_info=error,
-    )
+        log.error("%s %s: %s %s", *where, error)
+    else:
+        log.error("%s %s: %s raised %s", *where, type(error).__name__, exc_info=error)

@@ -6,11 +6,15 @@ Runs on the loop; the only code that touches a client's socket. Its law:
   within the limits, never a thread.
 - Responses leave in the order of the requests. Of several requests that a client sends at once
   (pipelining) one is in hand, the others wait here parsed, and reading stops meanwhile.
-- Whatever is ambiguous ends the connection (RFC 9112 section 11.2): both lengths, chunked in
-  HTTP/1.0, no or two Host lines. The parser refuses the rest: obs-fold, bare CR or LF, blanks
-  before a colon, bad chunk sizes.
+- The next of them is not taken in hand before the client has read enough of what it was sent.
+- Whatever is ambiguous ends the connection (RFC 9112 section 11.2): chunked in HTTP/1.0, other
+  transfer codings, no or two Host lines. The parser refuses the rest: both lengths, obs-fold,
+  bare CR or LF, blanks before a colon, bad chunk sizes.
 - When we refuse a request that is still arriving, we answer, stop reading it as HTTP, and keep
   the socket open for a moment, so that the answer is not lost to a TCP reset.
+- There is one deadline, for what the client owes now: to read, if it does not; else the rest of
+  what has begun to arrive; else, when nothing of it is in hand, the next request. While a handler
+  runs and nothing else arrives, the client owes nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +33,11 @@ from .connections import NEVER, Connections
 
 LINGER = 2.0  # seconds to read on after a refusal; nginx's lingering_timeout is 5
 WRITE_HIGH = 256 * 1024  # bytes waiting to be sent at which a stream stops producing
-PIPELINE_MAX = 16  # complete requests that wait before reading stops
+PIPELINE_MAX = 16  # complete requests that wait before reading stops; one with a body does too
+FRESH = 1.0  # seconds for a first request that may be on its way when the worker leaves
+# Bytes that may come for each byte of a chunked body: chunks of one byte take 6. A guess; without
+# any limit, chunk extensions and trailers would be a way to send for ever.
+FRAMING_MAX = 16
 
 
 class Site(Protocol):
@@ -53,27 +61,32 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_body_since",
         "_body_size",
         "_connections",
         "_continue_due",
         "_fields",
         "_has_deadline",
-        "_head_size",
+        "_header_max",
         "_in_hand",
         "_is_deaf",
         "_is_ending",
         "_is_head_done",
+        "_is_read_paused",
         "_is_receiving",
         "_is_write_paused",
         "_keep_alive",
         "_limits",
         "_loop",
+        "_may_go_on",
         "_parser",
         "_peer",
         "_queue",
         "_site",
+        "_size",
         "_target",
         "_transport",
+        "_unsent",
         "_writable",
         "deadline",
     )
@@ -89,6 +102,9 @@ class ClientConnection(asyncio.Protocol):
         self._site = site
         self._connections = connections
         self._limits = limits
+        # Bytes of a header that still arrives. It is over the limit at the latest at its end;
+        # until then some of the bytes counted may be those of a request before it.
+        self._header_max = limits.request_line + 2 * limits.header_size
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._parser = httptools.HttpRequestParser(self)
@@ -97,11 +113,16 @@ class ClientConnection(asyncio.Protocol):
         self._keep_alive = True  # after the request in hand
         self._is_ending = False  # nothing more will be answered: what is queued is the last
         self._is_deaf = False  # what comes in is thrown away
+        self._may_go_on = True  # the next request may be taken in hand when this one is done
+        self._is_read_paused = False
         self._is_write_paused = False
+        self._unsent = 0  # bytes that waited for the client to read when it was last looked at
         self._writable: asyncio.Future[None] | None = None
         self._continue_due = False
         self.deadline = NEVER
         self._reset()
+        # None until the first request begins: what a client of ours may have sent already.
+        self._is_receiving: bool | None = None
 
     def _reset(self) -> None:
         """Ready for the next request to arrive."""
@@ -109,7 +130,8 @@ class ClientConnection(asyncio.Protocol):
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_size = 0
-        self._head_size = 0
+        self._body_since = 0.0  # when we began to wait for the rest of its body; 0.0 not yet
+        self._size = 0  # bytes that came since it began, without those behind another request
         self._is_receiving = False
         self._is_head_done = False
         self._has_deadline = False  # for the arrival of its header
@@ -119,7 +141,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def is_busy(self) -> bool:
         """A request is being received or answered."""
-        return self._in_hand is not None or bool(self._queue) or self._is_receiving
+        return self._in_hand is not None or bool(self._queue) or bool(self._is_receiving)
 
     @property
     def keep_alive(self) -> bool:
@@ -163,17 +185,28 @@ class ClientConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """See `connections.Connection`."""
-        if not self.is_busy:
+        if self._is_receiving is None:
+            self._set_deadline(FRESH)
+        elif not self.is_busy:
             self._close()
 
     def too_late(self) -> None:
         """See `connections.Connection`."""
-        if self._is_deaf or self._is_write_paused:
-            self.abort()
+        if self._is_write_paused or self._is_deaf:
+            if self._is_read_on():
+                self._set_deadline(self._limits.body_timeout)
+            else:
+                self.abort()
         elif self._is_receiving:
             self._refuse(Refusal(408, "The request did not arrive in time."))
         else:
             self._close()
+
+    def _is_read_on(self) -> bool:
+        """Whether the client has read since it was last looked at, and has more to read."""
+        assert self._transport is not None
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        return 0 < self._unsent < before
 
     # --- asyncio.Protocol ---
 
@@ -183,10 +216,12 @@ class ClientConnection(asyncio.Protocol):
         self._peer = _peer_address(transport)
         self._connections.add(self)
         # A client that connects owes its first request within the header's time.
-        self._set_deadline(self._limits.header_timeout)
+        is_leaving = self._connections.is_draining
+        self._set_deadline(FRESH if is_leaving else self._limits.header_timeout)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        del self._parser  # it holds our callbacks: the cycle would wait for the collector
         self._queue.clear()
         self._in_hand = None
         self.deadline = NEVER
@@ -196,20 +231,23 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still wait for its answers (RFC 9112 section 9.6)."""
-        if self._is_receiving or not self.is_busy:
+        assert self._transport is not None
+        if self._in_hand is None and not self._queue:
             return False  # the transport closes
+        self._is_receiving = False  # what has begun to arrive never will
         self._is_ending = True
-        return True
+        self._rearm()
+        return self._transport.can_write_eof()  # TLS closes in any case, and warns about a True
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
-        if not self._is_head_done:
-            self._head_size += len(data)
+        self._size += len(data)
         try:
-            self._feed(data)
-        except Refusal as refusal:
-            self._refuse(refusal)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._feed_after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             # A Refusal raised in one of the callbacks below comes wrapped.
             if not isinstance(error.__context__, Refusal):
@@ -219,42 +257,84 @@ class ClientConnection(asyncio.Protocol):
             if not self._is_ending:
                 self._refuse(Refusal(400, f"This is not a valid HTTP/1.1 request: {error}."))
         else:
-            self._watch_arrival()
+            if self._is_receiving:
+                self._watch_arrival(len(data))
 
-    def _feed(self, data: bytes) -> None:
+    def _feed_after_upgrade(self, data: bytes) -> None:
+        # We switch to no other protocol, which the client must accept (RFC 9110 section 7.8),
+        # so what follows is the next request.
         while True:
+            self._parser = httptools.HttpRequestParser(self)
             try:
                 self._parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as upgrade:
-                # We switch to no other protocol, which the client must accept (RFC 9110
-                # section 7.8), so what follows is the next request.
                 data = data[upgrade.args[0] :]
-                self._parser = httptools.HttpRequestParser(self)
 
-    def _watch_arrival(self) -> None:
-        """After the parser has eaten what came: is a request on its way, and is it too large?"""
-        if not self._is_receiving:
-            return
-        if self._is_head_done:
-            self._set_deadline(self._limits.body_timeout)
-            return
-        if not self._has_deadline:  # from its first byte on, whatever trickles in after that
-            self._has_deadline = True
-            self._set_deadline(self._limits.header_timeout)
-        if self._head_size > self._limits.request_line + self._limits.header_size:
-            self._refuse(Refusal(431, "The request header is too large."))
+    def _watch_arrival(self, size: int) -> None:
+        """The parser has eaten `size` bytes and wants more: is it too late, is it too much?"""
+        if self._is_deaf:  # closed by the answer to a request before it
+            self._reset()
+        elif self._is_head_done:
+            self._watch_body()
+        else:
+            if not self._has_deadline:  # from its first byte on, whatever trickles in after that
+                self._has_deadline = True
+                if not self._size:  # it began behind another: no more is known than this
+                    self._size = min(size, self._limits.header_size)
+                self._rearm()
+            if self._size > self._header_max:
+                self._refuse(Refusal(431, "The request header is too large."))
+
+    def _watch_body(self) -> None:
+        if self._size > FRAMING_MAX * self._body_size + self._header_max:
+            self._refuse(Refusal(400, "The body has far more framing than content."))
+        elif self._is_timed():
+            now = since = self._loop.time()
+            limits = self._limits
+            if self._body_since:
+                since = min(now, self._body_since + self._body_size / limits.body_rate)
+            else:
+                self._body_since = now
+            self.deadline = since + limits.body_timeout
+            self._connections.watch(self.deadline)
+
+    def _is_timed(self) -> bool:
+        """Whether the client owes the rest of a request: not while it is we who make it wait."""
+        if self._is_write_paused or self._is_read_paused or self._continue_due:
+            return False
+        return bool(self._is_receiving)
+
+    def _rearm(self) -> None:
+        """What the client owes has changed: it has the whole time for it from now on."""
+        if self._is_write_paused:
+            return  # it owes us to read
+        if self._is_timed():
+            self._body_since = 0.0
+            limits = self._limits
+            self._set_deadline(limits.body_timeout if self._is_head_done else limits.header_timeout)
+        elif self._in_hand is not None or self._queue:
+            self.deadline = NEVER
+        elif not self._is_deaf:
+            self._set_deadline(self._limits.keepalive_timeout)
 
     def pause_writing(self) -> None:
+        assert self._transport is not None
         self._is_write_paused = True
+        self._may_go_on = False
+        self._unsent = self._transport.get_write_buffer_size()
         self._set_deadline(self._limits.body_timeout)
 
     def resume_writing(self) -> None:
+        assert self._transport is not None
         self._is_write_paused = False
-        self.deadline = NEVER
+        self._may_go_on = not self._transport.is_closing()
+        self._rearm()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
+        if self._queue:
+            self._loop.call_soon(self._next)
 
     # --- httptools callbacks ---
 
@@ -275,7 +355,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         expected, wants_continue = self._read_framing()
-        if self._head_size > self._limits.header_size:
+        if not 0 < self._size <= self._limits.header_size:  # 0: it came behind another
             size = sum(len(name) + len(value) + 4 for name, value in self._fields)
             if size > self._limits.header_size:
                 raise Refusal(431, "The request header is too large.")
@@ -299,16 +379,27 @@ class ClientConnection(asyncio.Protocol):
             elif lower == b"content-length":
                 expected = int(value)
             elif lower == b"expect":
-                wants_continue = value.lower() == b"100-continue" and version == "1.1"
-            elif lower == b"transfer-encoding" and version != "1.1":
-                raise Refusal(400, "Transfer-Encoding is not known in HTTP/1.0.")
+                wants_continue = value.strip().lower() == b"100-continue" and version == "1.1"
+            elif lower == b"transfer-encoding":
+                self._check_coding(value, version)
         if version not in ("1.1", "1.0"):
             raise Refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise Refusal(400, f"The request has {hosts} Host fields instead of one.")
         return expected, wants_continue
 
+    def _check_coding(self, value: bytes, version: str) -> None:
+        """Raises Refusal for all but chunked (RFC 9112 section 6.1)."""
+        if version != "1.1":
+            raise Refusal(400, "Transfer-Encoding is not known in HTTP/1.0.")
+        codings = [each.strip().lower() for each in value.split(b",")]
+        if codings[-1] != b"chunked":
+            raise Refusal(400, "The end of the body cannot be found: it is not chunked.")
+        if len(codings) > 1:
+            raise Refusal(501, "The only transfer coding known here is chunked.")
+
     def on_body(self, piece: bytes) -> None:
+        self._continue_due = False  # the client has not waited for it
         self._body_size += len(piece)
         if self._body_size > self._limits.body_size:
             raise Refusal(413, f"The body is larger than {self._limits.body_size} bytes.")
@@ -329,24 +420,37 @@ class ClientConnection(asyncio.Protocol):
             self._is_ending = True
         self._continue_due = False
         self._reset()
-        self._queue.append((request, keep_alive))
-        if self._in_hand is None:
-            self._next()
-        elif len(self._queue) >= PIPELINE_MAX and self._transport is not None:
-            self._transport.pause_reading()
+        if self._in_hand is None and self._may_go_on and not self._queue:
+            self.deadline = NEVER
+            self._in_hand = request
+            self._keep_alive = keep_alive
+            self._site.handle(self, request)
+        elif not self._is_deaf:
+            self._enqueue(request, keep_alive)
 
     # --- the queue ---
 
+    def _enqueue(self, request: Request, keep_alive: bool) -> None:
+        """Keep a complete request until those before it are answered: `_next` is to come."""
+        assert self._transport is not None
+        self._queue.append((request, keep_alive))
+        if request.body or len(self._queue) >= PIPELINE_MAX:
+            self._is_read_paused = True
+            self._transport.pause_reading()
+        self._rearm()
+
     def _next(self) -> None:
-        """Take the next request in hand, if there is one."""
-        while self._queue and self._in_hand is None and self._transport is not None:
-            entry = self._queue.popleft()
+        """Take the next request in hand, if there is one and it may."""
+        if not self._queue or self._in_hand is not None or not self._may_go_on:
+            return
+        entry = self._queue.popleft()
+        if isinstance(entry, Refusal):
+            self._send_refusal(entry)
+            return
+        self._in_hand, self._keep_alive = entry
+        if not self._is_receiving:
             self.deadline = NEVER
-            if isinstance(entry, Refusal):
-                self._send_refusal(entry)
-                return
-            self._in_hand, self._keep_alive = entry
-            self._site.handle(self, self._in_hand)
+        self._site.handle(self, self._in_hand)
 
     def _finished(self, keep_alive: bool) -> None:
         """The response to the request in hand has been written."""
@@ -355,9 +459,8 @@ class ClientConnection(asyncio.Protocol):
             self._close()
             return
         if self._queue:
-            assert self._transport is not None
-            if len(self._queue) < PIPELINE_MAX:
-                self._transport.resume_reading()
+            if self._is_read_paused and len(self._queue) < PIPELINE_MAX:
+                self._read_on()
             self._loop.call_soon(self._next)  # not from here: long queues would nest deep
         elif self._is_ending or (self._connections.is_draining and not self._is_receiving):
             self._close()
@@ -366,36 +469,56 @@ class ClientConnection(asyncio.Protocol):
         elif not self._is_receiving and not self._is_write_paused:
             self._set_deadline(self._limits.keepalive_timeout)
 
+    def _read_on(self) -> None:
+        assert self._transport is not None
+        self._is_read_paused = False
+        self._transport.resume_reading()
+        self._rearm()
+
     def _send_continue(self) -> None:
+        assert self._transport is not None
         self._continue_due = False
-        if self._transport is not None:
-            self._transport.write(reply.CONTINUE)
+        self._transport.write(reply.CONTINUE)
+        self._rearm()
 
     # --- ends ---
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer after what is queued, then close; hear nothing more."""
+        if self._is_deaf:
+            return  # closed meanwhile
+        self._reset()
         self._is_deaf = True
         self._is_ending = True
-        self._is_receiving = False
         self._queue.append(refusal)
+        self._rearm()
         if self._in_hand is None:
             self._next()
 
     def _send_refusal(self, refusal: Refusal) -> None:
         assert self._transport is not None
+        self._may_go_on = False
         page = reply.error_page(refusal.status, refusal.detail)
         fields = [("Content-Type", reply.HTML)]
         self._transport.write(reply.whole(refusal.status, fields, page, keep_alive=False))
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof():  # TLS has no half-close
             self._transport.write_eof()
-            self._set_deadline(LINGER)
-        else:  # TLS has no half-close
-            self._close()
+        self._unsent = self._transport.get_write_buffer_size()
+        self._set_deadline(LINGER)
 
     def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        """Send what is written, then close; whoever does not read it is cut off in the end."""
+        if self._transport is None:
+            return
+        self._is_deaf = True
+        self._is_ending = True
+        self._may_go_on = False
+        self._queue.clear()
+        self._unsent = self._transport.get_write_buffer_size()
+        self._transport.close()
+        self.deadline = NEVER
+        if self._unsent:
+            self._set_deadline(self._limits.body_timeout)
 
     def _set_deadline(self, seconds: float) -> None:
         self.deadline = self._loop.time() + seconds

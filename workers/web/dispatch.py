@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from .rpc import RpcCall
 
 log = logging.getLogger(__name__)
 
+_AUTHORITY = re.compile(rb"[^/?#]*")
 RETRY_AFTER = ("Retry-After", "1")  # seconds, for a client told that the queue is full
 
 
@@ -44,6 +46,7 @@ class Dispatcher:
         self._loop = loop
         self._max_age = settings.static_max_age
         self._mounts = mounts
+        self._has_directories = mounts.has_directories
         self._engine = engine
         self._handoff = handoff
         self._threads = threads
@@ -56,14 +59,22 @@ class Dispatcher:
         except ValueError:
             self._error(connection, request, 400, "The path is not percent-encoded UTF-8.")
             return
-        if not request.path.startswith("/"):
-            self._error(connection, request, 400, "The request target is not a path.")
-        elif request.method in ("GET", "HEAD") and self._send_file(connection, request):
-            pass
-        elif request.method == "POST" and (rpc.is_xml(request) or rpc.is_json(request)):
-            self._submit_rpc(connection, request)
-        else:
-            self._to_app(connection, request)
+        try:
+            if not request.path.startswith("/"):
+                self._error(connection, request, 400, "The request target is not a path.")
+            elif (
+                self._has_directories
+                and request.method in ("GET", "HEAD")
+                and self._send_file(connection, request)
+            ):
+                pass
+            elif request.method == "POST" and (rpc.is_xml(request) or rpc.is_json(request)):
+                self._submit_rpc(connection, request)
+            else:
+                self._to_app(connection, request)
+        except Exception:  # a defect of ours costs one request, not the connection
+            log.exception("%s %s: failed before a handler", request.method, request.uri)
+            self._error(connection, request, 500, "The request failed; the server's log says why.")
 
     def cancel(self) -> None:
         """Give up what runs on the loop. For the end of the worker."""
@@ -74,6 +85,8 @@ class Dispatcher:
 
     def _to_app(self, connection: ClientConnection, request: Request) -> None:
         match self._mounts.find(request.path):
+            case Found() as found:
+                self._submit(connection, request, found)
             case None:
                 self._error(connection, request, 404, f"There is nothing at {request.path}.")
             case Moved(path):
@@ -81,8 +94,6 @@ class Dispatcher:
             case Proxied(cluster):
                 sentence = f"This version has no reverse proxy yet, so @{cluster} is not asked."
                 self._error(connection, request, 501, sentence)
-            case Found() as found:
-                self._submit(connection, request, found)
 
     def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
         call = WebCall(connection, request, found, self._engine, self._handoff)
@@ -238,8 +249,9 @@ def _origin_form(target: bytes) -> bytes:
     """
     if target.startswith(b"/") or b"://" not in target:
         return target
-    _, slash, path = target.partition(b"://")[2].partition(b"/")
-    return slash + path or b"/"
+    rest = target.partition(b"://")[2]
+    path = rest[len(_AUTHORITY.match(rest)[0]) :]  # type: ignore[index]  # it matches all
+    return path if path.startswith(b"/") else b"/" + path
 
 
 def _location(path: str, target: bytes) -> str:

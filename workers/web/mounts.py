@@ -78,6 +78,25 @@ class Mounts:
                     mounts.append(_Mount(base, False, None, route.cluster))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
         self._directories = sorted(directories.items(), key=lambda item: -len(item[0]))
+        self._exact: dict[str, Found] = {}
+        self._exact = self._find_exact()
+
+    def _find_exact(self) -> dict[str, Found]:
+        """The paths without parameters, found beforehand, since most requests are for them."""
+        paths = [
+            mount.base + route.rule
+            for mount in self._mounts
+            if mount.app is not None
+            for route in mount.app.router.routes()
+            if route.pattern is None
+        ]
+        found = ((path, self.find(path)) for path in paths)
+        return {path: each for path, each in found if isinstance(each, Found)}
+
+    @property
+    def has_directories(self) -> bool:
+        """Whether any path may be a file."""
+        return bool(self._directories)
 
     def below(self, path: str) -> list[Below]:
         """The directories to look into for a file, in order."""
@@ -89,6 +108,10 @@ class Mounts:
 
     def find(self, path: str) -> Found | Moved | Proxied | None:
         """Who answers a path, when no file does."""
+        found = self._exact.get(path)
+        return self._search(path) if found is None else found
+
+    def _search(self, path: str) -> Found | Moved | Proxied | None:
         for mount in self._mounts:
             if not _is_below(path, mount.base):
                 continue
@@ -97,8 +120,8 @@ class Mounts:
             rest = path[len(mount.base) :]
             if not rest and mount.is_directory_like:
                 return Moved(mount.base + "/")
-            found = mount.app.router.match(rest or "/")
-            return None if found is None else Found(mount.app, *found)
+            match = mount.app.router.match(rest or "/")
+            return None if match is None else Found(mount.app, *match)
         return None
 
 

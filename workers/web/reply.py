@@ -112,7 +112,7 @@ def error_page(status: int, detail: str = "", trace: str = "") -> bytes:
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width">\n'
         f"<title>{title}</title>\n<h1>{title}</h1>\n{rest}</html>\n"
-    ).encode()
+    ).encode("utf-8", "replace")
 
 
 def _status_line(status: int, reason: str) -> bytes:

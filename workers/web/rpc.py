@@ -11,6 +11,7 @@ the caller gets the exception's type and text, as xmlrpc.server gives it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -27,6 +28,8 @@ from skitaid.workers.handoff import Handoff
 from . import call, reply
 from .connection import ClientConnection
 from .mounts import Found, Mounts
+
+log = logging.getLogger(__name__)
 
 MULTICALL = "system.multicall"
 
@@ -93,7 +96,11 @@ class RpcCall:
 
     def run(self) -> None:
         """On a handler thread."""
-        status, kind, body = self._answer()
+        try:
+            status, kind, body = self._answer()
+        except BaseException:  # a defect of ours: whoever asks must have an answer
+            log.exception("%s %s: failed", self._request.method, self._request.uri)
+            status, kind, body = 500, reply.HTML, reply.error_page(500)
         self._keep_alive = self._connection.keep_alive
         self._data = reply.whole(
             status,
@@ -189,7 +196,7 @@ class RpcCall:
         """The value as bytes. Raises RpcFault when the format has no form for it."""
         try:
             return dump()
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise self._fault(
                 found, serialize.Unsupported(f"returned a value that RPC cannot carry: {error}")
             ) from None
@@ -200,7 +207,15 @@ class RpcCall:
         if isinstance(error, HttpError):
             return RpcFault(error.status, error.detail or reply.phrase(error.status))
         call.log_failure(self._request, found, error)
-        return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {_text(error)}")
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says, whatever its __str__ does, without lone surrogates."""
+    try:
+        return str(error).encode("utf-8", "replace").decode()
+    except Exception:
+        return "an exception that cannot be shown"
 
 
 def _multicall_entry(entry: Any) -> tuple[str, tuple[Any, ...]]:

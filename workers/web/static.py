@@ -11,6 +11,7 @@ import mimetypes
 import os
 import stat
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from typing import BinaryIO
 
@@ -52,8 +53,10 @@ class StaticFile:
             return True
         try:
             since = parsedate_to_datetime(if_modified_since)
-        except ValueError:
+        except (ValueError, OverflowError):
             return True  # not a date: the field is ignored
+        if since.tzinfo is None:  # the form of asctime() names no zone; all dates are GMT
+            since = since.replace(tzinfo=UTC)
         return self.mtime > since.timestamp()
 
     def open(self) -> BinaryIO:
@@ -85,7 +88,8 @@ def find(directory: str, rest: str) -> StaticFile | IndexBelow | None:
         index = os.path.join(path, name)
         at = _file(index)
         if at is not None and stat.S_ISREG(at.st_mode):
-            return _within(directory, index, at) if rest.endswith("/") else IndexBelow()
+            file = _within(directory, index, at)
+            return file if file is None or rest.endswith("/") else IndexBelow()
     return None
 
 

@@ -1,0 +1,226 @@
+"""The command line: each verb reads its arguments, calls one function and prints.
+
+Verbs that need the directories take `Paths` as their first argument, by `pass_paths`. Whatever
+raises `SkitaidError` below them ends here, as a message on stderr and an exit code.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from skitaid import check as checking
+from skitaid import conf, scaffold
+from skitaid.demo import run as run_demo
+from skitaid.errors import EXIT_FAILED, SkitaidError
+from skitaid.fleet import command
+from skitaid.fleet.records import FleetStatus
+from skitaid.paths import Paths
+from skitaid.serve import serve as run_server
+from skitaid.status import servers_view
+from skitaid.status import view as view_status
+from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
+
+EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Skitaid(click.Group):
+    """A group that tells the user what went wrong, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SkitaidError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(error.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Directories:
+    """The global options as given. Only verbs that need them look whether they exist."""
+
+    etc: str | None
+    var: str | None
+
+
+def pass_paths(verb: Callable[Concatenate[Paths, P], R]) -> Callable[P, R]:
+    """Give a verb the `Paths` that the global options name."""
+
+    def with_paths(*args: P.args, **kwargs: P.kwargs) -> R:
+        given: _Directories = click.get_current_context().obj
+        return verb(Paths.find(given.etc, given.var), *args, **kwargs)
+
+    return update_wrapper(with_paths, verb)
+
+
+graceful_option = click.option(
+    "--graceful", is_flag=True, help="Answer first what was asked, up to drain_timeout."
+)
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        try:
+            click.echo(f"skitaid {metadata.version('skitai')}")
+        except metadata.PackageNotFoundError:  # run from a checkout
+            click.echo("skitaid, not installed")
+        ctx.exit()
+
+
+@click.group(cls=_Skitaid, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--etc",
+    envvar="SKITAID_ETC",
+    metavar="DIR",
+    help="Where skitaid.conf and servers-enabled are, or a home. [/etc/skitaid]",
+)
+@click.option(
+    "--var",
+    envvar="SKITAID_VAR",
+    metavar="DIR",
+    help="Where running servers keep their files. [var_path of skitaid.conf]",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and leave.",
+)
+@click.pass_context
+def main(ctx: click.Context, etc: str | None, var: str | None) -> None:
+    """Run Skitai servers from their confs.
+
+    CONF is the NAME of a conf in servers-enabled, a/NAME for one in servers-available, or
+    a path; .conf may be left out.
+    """
+    ctx.obj = _Directories(etc, var)
+
+
+@main.command("check")
+@click.argument("name", metavar="CONF")
+@pass_paths
+def check(paths: Paths, name: str) -> None:
+    """Tell what a conf would serve, or all that is wrong with it."""
+    path = paths.conf(name)
+    settings = conf.load_server(path, paths.run_dir(path.stem))
+    click.echo(f"{path.name}: ok: {checking.summary(settings)}")
+
+
+@main.command("init")
+@click.argument("directory", type=click.Path(path_type=Path, resolve_path=True), metavar="DIR")
+def init(directory: Path) -> None:
+    """Make a home with confs and a small app in DIR."""
+    files = scaffold.init(directory)
+    etc = shlex.quote(f"{directory}/etc/skitaid")
+    click.echo("\n".join(f"made {file}" for file in files))
+    click.echo(f"\nNext:\n  skitaid --etc {etc} check web\n  skitaid --etc {etc} serve web")
+    click.echo("  curl http://127.0.0.1:5000/hello")
+
+
+@main.command("serve")
+@click.argument("name", metavar="CONF")
+@click.option("--notify-fd", type=int, hidden=True, help="Gets a line when the server is ready.")
+@click.option("--lifeline-fd", type=int, hidden=True, help="Its end of file stops the server.")
+@pass_paths
+def serve(paths: Paths, name: str, notify_fd: int | None, lifeline_fd: int | None) -> None:
+    """Run one server in the foreground, until Ctrl-C.
+
+    The log goes to stderr. TERM and Ctrl-C stop at once, QUIT (Ctrl-\\) when all requests
+    are answered.
+    """
+    click.get_current_context().exit(run_server(paths.conf(name), paths, notify_fd, lifeline_fd))
+
+
+@main.command("start")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--foreground", is_flag=True, help="Stay here; Ctrl-C stops all.")
+@pass_paths
+def start(paths: Paths, names: tuple[str, ...], foreground: bool) -> None:
+    """Run all servers of servers-enabled in the background, or start NAME again.
+
+    Comes back when each server is ready or has failed. Those that are ready stay up
+    even if others failed.
+    """
+    if foreground:
+        click.get_current_context().exit(command.run(paths))
+    if names:
+        _tell_start(paths, command.start_servers(paths, names))
+    else:
+        _tell_start(paths, command.start(paths))
+
+
+@main.command("stop")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@graceful_option
+@pass_paths
+def stop(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
+    """Stop all servers, or only NAME; it stays down until it is started again."""
+    if names:
+        command.stop_servers(paths, names, graceful)
+        click.echo("\n".join(f"{name} is stopped" for name in names))
+    else:
+        pid = command.stop(paths, graceful)
+        click.echo(f"skitaid (pid {pid}) is stopped" if pid else "skitaid is not running")
+
+
+@main.command("restart")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@graceful_option
+@pass_paths
+def restart(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
+    """Stop and start all servers, or only NAME. A conf with a mistake changes nothing."""
+    _tell_start(paths, command.restart(paths, names, graceful))
+
+
+@main.command("status")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@pass_paths
+def status(paths: Paths, as_json: bool) -> None:
+    """Show the servers and their workers. Exit code 3: skitaid is not running."""
+    view = view_status(paths)
+    if as_json:
+        click.echo(msgspec.json.encode(view))
+    else:
+        console().print(fleet_text(view))
+    click.get_current_context().exit(0 if view.running else EXIT_NOT_RUNNING)
+
+
+def _tell_start(paths: Paths, outcome: FleetStatus) -> None:
+    """A line for each server that is up, the reason for each that is not."""
+    views = servers_view(paths, outcome)
+    up = [server for server in views if server.state == "running"]
+    down = [server for server in views if server.state != "running"]
+    for server in up:
+        click.echo(up_line(server))
+    for server in down:
+        click.echo(down_text(server), err=True)
+    if down:
+        click.echo(what_next(down, command.is_running(paths)), err=True)
+        click.get_current_context().exit(EXIT_FAILED)
+
+
+@main.command("demo")
+@click.option("--port", type=click.IntRange(1, 65532), default=5000, show_default=True)
+def demo(port: int) -> None:
+    """Run four servers that ask each other, until Ctrl-C, and say what to try.
+
+    The web server is at PORT, the three members that it asks at the three ports after it.
+    """
+    click.get_current_context().exit(run_demo(port))
+
+
+if __name__ == "__main__":
+    main(prog_name="skitaid")

@@ -1,0 +1,42 @@
+"""What the fleet is to do: the records its `decide` returns."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from skitaid.fleet.records import FleetStatus, Reply
+from skitaid.supervisor.actions import Exit, Log
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Run the master of a server."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send a signal to the master of a server."""
+
+    name: str
+    number: signal.Signals
+
+
+@dataclass(frozen=True, slots=True)
+class FleetAnswer:
+    """Reply to a request of the control socket."""
+
+    ticket: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Every server has come up or failed to: tell whoever waits for the start."""
+
+    status: FleetStatus
+
+
+Action = Spawn | Signal | FleetAnswer | Settled | Log | Exit

@@ -1,0 +1,187 @@
+"""What an operator wants of the fleet, as functions that return when it is done.
+
+They run in the command's process, block it as long as it takes, and raise `SkitaidError` with
+what the operator has to know. They print nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from skitaid.conf import load_server
+from skitaid.errors import Complaint, ConfError, ConfNotFound, SkitaidError, did_you_mean
+from skitaid.fleet import fleet
+from skitaid.fleet.daemon import detach
+from skitaid.fleet.records import FleetStatus, Reply, Request, Restart, Start, Status, Stop
+from skitaid.log_tail import part, size
+from skitaid.paths import Paths
+from skitaid.pidfile import AlreadyRunning, holder
+from skitaid.places import fleet_control, fleet_log, fleet_pid
+from skitaid.supervisor.control_call import NoAnswer, ask
+from skitaid.supervisor.control_records import Refused
+from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.pidfd import Pidfd
+
+PATIENCE = 5.0  # seconds for an answer that needs no waiting
+
+_reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+_status = msgspec.json.Decoder(FleetStatus)
+
+
+class NotRunning(SkitaidError):
+    """There is no fleet."""
+
+    def __init__(self) -> None:
+        super().__init__("skitaid is not running; skitaid start starts all enabled servers")
+
+
+def start(paths: Paths) -> FleetStatus:
+    """Start the fleet in the background; return when each server is up or has failed.
+
+    The servers that are up stay up, whatever became of the others; those are tried again with
+    growing pauses. Only if none came up the fleet ends. Before all that every conf is checked,
+    and nothing is started if there is a mistake in any.
+    """
+    _check_startable(paths)
+    log_from = size(fleet_log(paths))
+    try:
+        line = detach(lambda notify: fleet.run(paths, notify), fleet_log(paths))
+    except KeyboardInterrupt:
+        message = "skitaid goes on starting without you; skitaid status tells how far it is"
+        raise SkitaidError(message) from None
+    if not line:
+        raise SkitaidError(f"skitaid did not start:\n{part(fleet_log(paths), log_from)}")
+    started = _status.decode(line)
+    if not any(server.state == "running" for server in started.servers):
+        _wait_gone(paths)
+    return started
+
+
+def run(paths: Paths, notify: Notify | None = None) -> int:
+    """Run the fleet in this process; return its exit code.
+
+    `notify` gets a `FleetStatus` as a line of JSON when each server is up or has failed.
+    """
+    _check_startable(paths)
+    return fleet.run(paths, notify or Notify(None))
+
+
+def start_servers(paths: Paths, names: Sequence[str]) -> FleetStatus:
+    """Start these servers of the running fleet; return when each is up or has failed."""
+    _check_confs(paths, names)
+    return _ask(paths, Start(list(names)))
+
+
+def restart(paths: Paths, names: Sequence[str], graceful: bool) -> FleetStatus:
+    """Stop and start these servers, or all; the fleet itself stays, or is started.
+
+    A conf with a mistake leaves everything as it is. With all, servers whose conf is not enabled
+    any more are stopped.
+    """
+    if not names and not is_running(paths):
+        return start(paths)
+    wanted = names or paths.enabled()
+    _check_confs(paths, wanted)
+    if not names:
+        known = [server.name for server in status(paths).servers]
+        _ask(paths, Stop([name for name in known if name not in wanted], graceful))
+    return _ask(paths, Restart(list(wanted), graceful))
+
+
+def stop_servers(paths: Paths, names: Sequence[str], graceful: bool) -> FleetStatus:
+    """Stop these servers of the running fleet; return when their masters are gone."""
+    return _ask(paths, Stop(list(names), graceful))
+
+
+def stop(paths: Paths, graceful: bool) -> int | None:
+    """Stop the whole fleet; return its pid when it is gone. None if it did not run."""
+    process = _fleet_process(paths)
+    if process is None:
+        return None
+    try:
+        process.send(signal.SIGQUIT if graceful else signal.SIGTERM)
+        process.wait()
+    except ProcessLookupError:
+        pass  # it has just gone by itself
+    except PermissionError:
+        message = f"skitaid (pid {process.pid}) belongs to another user, who may stop it"
+        raise SkitaidError(message) from None
+    finally:
+        process.close()
+    return process.pid
+
+
+def is_running(paths: Paths) -> bool:
+    """Whether there is a fleet."""
+    return holder(fleet_pid(paths)) is not None
+
+
+def status(paths: Paths) -> FleetStatus:
+    """The fleet's word on its servers. Raises `NotRunning`."""
+    return _ask(paths, Status(), PATIENCE)
+
+
+def _check_startable(paths: Paths) -> None:
+    pid = holder(fleet_pid(paths))
+    if pid is not None:
+        raise AlreadyRunning(f"skitaid is already running (pid {pid})")
+    names = paths.enabled()
+    if not names:
+        raise ConfNotFound(f"there is no server to start: {paths.servers_enabled} has no conf")
+    _check_confs(paths, names)
+
+
+def _check_confs(paths: Paths, names: Iterable[str]) -> None:
+    """Raises `ConfError` with the mistakes of all confs at once."""
+    complaints = [mistake for name in names for mistake in _complaints(paths, name)]
+    if complaints:
+        raise ConfError(complaints)
+
+
+def _complaints(paths: Paths, name: str) -> tuple[Complaint, ...]:
+    enabled = paths.enabled()
+    if name not in enabled:
+        hint = did_you_mean(name, enabled)
+        raise ConfNotFound(f"there is no {name}.conf in {paths.servers_enabled}{hint}")
+    try:
+        load_server(paths.servers_enabled / f"{name}.conf", paths.run_dir(name))
+    except ConfError as error:
+        return error.complaints
+    return ()
+
+
+def _fleet_process(paths: Paths) -> Pidfd | None:
+    """The running fleet, held so that its pid cannot become somebody else's."""
+    pid = holder(fleet_pid(paths))
+    if pid is None:
+        return None
+    try:
+        process = Pidfd(pid)
+    except ProcessLookupError:
+        return None
+    if holder(fleet_pid(paths)) == pid:
+        return process
+    process.close()
+    return None
+
+
+def _wait_gone(paths: Paths) -> None:
+    process = _fleet_process(paths)
+    if process:
+        process.wait()
+        process.close()
+
+
+def _ask(paths: Paths, request: Request, timeout: float | None = None) -> FleetStatus:
+    try:
+        reply = ask(str(fleet_control(paths)), request, _reply, timeout)
+    except NoAnswer as error:
+        if not is_running(paths):
+            raise NotRunning from None
+        raise SkitaidError(f"skitaid runs but does not answer: {error}") from None
+    if isinstance(reply, Refused):
+        raise SkitaidError(reply.reason)
+    return reply

@@ -1,0 +1,140 @@
+"""What `skitaid status` knows: the fleet's word, each master's word, and the end of each log.
+
+    {"running": true, "pid": 4711, "started": 1795345608.2,
+     "servers": [{"name": "web", "state": "running", "pid": 4712,
+                  "address": "http://127.0.0.1:5000", "since": 1795345608.6,
+                  "processes": 1, "workers":
+                    [{"ordinal": 0, "pid": 4713, "state": "ready", "age": 12.5, "generation": 1}],
+                  "failures": 0, "again_at": null,
+                  "last_error": "", "last_error_at": null}]}
+
+`running`, `pid` and `started` are the fleet's; times are Unix times, ages seconds. A server's
+`state` is starting, running, stopping, stopped, or waiting (it failed `failures` times in a row
+and is tried again at `again_at`); `since` is when it became that. `processes` is how many workers
+it shall have, 0 if unknown. A server that runs by itself, by `skitaid serve`, is shown too if
+its conf is enabled; its state is alone.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from skitaid.fleet import command
+from skitaid.fleet.records import FleetStatus, ServerReport
+from skitaid.log_tail import part
+from skitaid.paths import Paths
+from skitaid.pidfile import holder
+from skitaid.places import server_control, server_log, server_pid
+from skitaid.supervisor.control_call import NoAnswer, ask
+from skitaid.supervisor.control_records import ServerStatus, Status, WorkerStatus
+
+PATIENCE = 5.0  # seconds for a master to answer; it never has reason to take longer
+
+_server_status = msgspec.json.Decoder(ServerStatus)
+
+
+class ServerView(msgspec.Struct, frozen=True):
+    """One server, all that is known."""
+
+    name: str
+    state: str
+    pid: int
+    address: str
+    since: float
+    processes: int
+    workers: list[WorkerStatus]
+    failures: int
+    again_at: float | None
+    last_error: str
+    last_error_at: float | None
+
+
+class FleetView(msgspec.Struct, frozen=True):
+    """The whole answer."""
+
+    running: bool
+    pid: int
+    started: float | None
+    servers: list[ServerView]
+
+
+def view(paths: Paths) -> FleetView:
+    """Ask everybody. Raises `SkitaidError` if the fleet runs and does not answer."""
+    try:
+        fleet = command.status(paths)
+    except command.NotRunning:
+        return FleetView(running=False, pid=0, started=None, servers=_alone(paths, set()))
+    servers = servers_view(paths, fleet)
+    alone = _alone(paths, {server.name for server in servers})
+    return FleetView(running=True, pid=fleet.pid, started=fleet.started, servers=servers + alone)
+
+
+def servers_view(paths: Paths, fleet: FleetStatus) -> list[ServerView]:
+    """The fleet's word on its servers, completed by their masters'."""
+    return [_view(paths, report) for report in fleet.servers]
+
+
+def _view(paths: Paths, report: ServerReport) -> ServerView:
+    master = _ask_master(paths, report.name)
+    error, error_at = _last_error(paths, report, master)
+    return ServerView(
+        name=report.name,
+        state=report.state,
+        pid=report.pid,
+        address=master.address if master else "",
+        since=report.since,
+        processes=master.processes if master else 0,
+        workers=master.workers if master else [],
+        failures=report.failures,
+        again_at=report.again_at,
+        last_error=error,
+        last_error_at=error_at,
+    )
+
+
+def _last_error(
+    paths: Paths, report: ServerReport, master: ServerStatus | None
+) -> tuple[str, float | None]:
+    """What its workers' master knows is newer than why the master before it has failed."""
+    if master and master.last_error_at:
+        return master.last_error, master.last_error_at
+    if report.state == "running" and not master:
+        return f"its master (pid {report.pid}) gives no answer", time.time()
+    failure = report.failure
+    if failure is None:
+        return "", None
+    log = part(server_log(paths, report.name), failure.log_from, failure.log_to)
+    return log or failure.why, failure.at
+
+
+def _alone(paths: Paths, known: set[str]) -> list[ServerView]:
+    """Servers that run without the fleet."""
+    names = [name for name in paths.enabled() if name not in known]
+    running = [name for name in names if holder(server_pid(paths, name)) is not None]
+    masters = [(name, _ask_master(paths, name)) for name in running]
+    return [_view_alone(name, master) for name, master in masters if master]
+
+
+def _view_alone(name: str, master: ServerStatus) -> ServerView:
+    return ServerView(
+        name=name,
+        state="alone",
+        pid=master.pid,
+        address=master.address,
+        since=master.started,
+        processes=master.processes,
+        workers=master.workers,
+        failures=0,
+        again_at=None,
+        last_error=master.last_error,
+        last_error_at=master.last_error_at,
+    )
+
+
+def _ask_master(paths: Paths, name: str) -> ServerStatus | None:
+    try:
+        return ask(str(server_control(paths, name)), Status(), _server_status, PATIENCE)
+    except NoAnswer:  # down, or hung: the caller knows which, by its pid
+        return None

@@ -1,0 +1,64 @@
+"""What is to be done: the records `decide` returns and `perform` carries out, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skitaid.supervisor.control_records import Reply
+from skitaid.workers.control import FromMaster
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Start the worker that the book has already entered under this serial."""
+
+    serial: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send a record down the worker's control pipe."""
+
+    serial: int
+    record: FromMaster
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """SIGKILL the worker: it was asked and had its time."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """All workers are ready for the first time: tell whoever waits for the start."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Reply to a request of the control socket."""
+
+    ticket: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write to the server's log."""
+
+    level: int  # of the logging module
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """All workers are gone: leave the loop."""
+
+    code: int
+
+
+Action = Fork | Tell | Kill | Announce | Answer | Log | Exit

@@ -1,0 +1,57 @@
+"""One worker process as its master sees it.
+
+    BOOTING --ready--> READY --retire--> RETIRING --stop--> STOPPING
+
+Every state may skip ahead, none goes back, and death is possible in all of them: then the
+book forgets the child.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """Where in its life a child is."""
+
+    BOOTING = "booting"  # decided, forked, importing apps
+    READY = "ready"  # accepting connections
+    RETIRING = "retiring"  # told to finish what it has
+    STOPPING = "stopping"  # told to leave now, or leaving because it could not boot
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.BOOTING: frozenset({State.READY, State.RETIRING, State.STOPPING}),
+    State.READY: frozenset({State.RETIRING, State.STOPPING}),
+    State.RETIRING: frozenset({State.STOPPING}),
+    State.STOPPING: frozenset(),
+}
+
+
+@dataclass(slots=True)
+class Child:
+    """A living worker. Times are of the master's monotonic clock, in seconds."""
+
+    serial: int  # never given twice in one master's life
+    ordinal: int  # given again when its holder is dead
+    generation: int  # of code and conf
+    forked_at: float
+    state: State = State.BOOTING
+    pid: int = 0  # 0 until the fork has happened
+    ready_at: float | None = None
+    kill_at: float | None = None  # when its time to leave is over
+
+    def __str__(self) -> str:
+        return f"worker {self.ordinal} (pid {self.pid})"
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes connections now or will do so."""
+        return self.state in (State.BOOTING, State.READY)
+
+    def move(self, state: State) -> None:
+        """Go to another state; `ValueError` if that is not a legal move."""
+        if state not in MOVES[self.state]:
+            raise ValueError(f"{self} is {self.state.value} and cannot become {state.value}")
+        self.state = state

@@ -1,0 +1,43 @@
+"""The asking side of a control socket. Blocks the caller, which is a command, never a server."""
+
+from __future__ import annotations
+
+import socket
+from typing import TypeVar
+
+import msgspec
+
+from skitaid.supervisor.control_socket import PACKET_MAX
+from skitaid.supervisor.unix_path import short_path
+
+R = TypeVar("R")
+
+
+class NoAnswer(Exception):
+    """Nobody answers at the socket. The message is one sentence for the operator."""
+
+
+def ask(
+    path: str, request: msgspec.Struct, replies: msgspec.json.Decoder[R], timeout: float | None
+) -> R:
+    """Send one request, wait `timeout` seconds (None: as long as it takes) for its reply.
+
+    Raises `NoAnswer`.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.settimeout(timeout)
+        try:
+            with short_path(path) as short:
+                sock.connect(short)
+            sock.send(msgspec.json.encode(request))
+            packet = sock.recv(PACKET_MAX)
+        except TimeoutError as error:
+            raise NoAnswer(f"{path} gave no answer within {timeout:g} s") from error
+        except OSError as error:
+            raise NoAnswer(f"nobody answers at {path}: {error.strerror}") from error
+    if not packet:
+        raise NoAnswer(f"{path} was closed without an answer")
+    try:
+        return replies.decode(packet)
+    except msgspec.DecodeError as error:
+        raise NoAnswer(f"{path} answers as another version does: {error}") from error

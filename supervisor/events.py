@@ -1,0 +1,106 @@
+"""What happened: the records `decide` is fed with, one at a time, in the order it happened.
+
+A worker is named by its `serial`, the number the book gave it when it decided to fork it. A
+pid would not do: it is unknown until the fork, and the kernel gives it out again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skitaid.supervisor.control_records import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The socket is bound and the loop begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The deadline that was asked for is reached, or something woke the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """The fork that was decided has happened; the worker is importing its apps."""
+
+    serial: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkFailed:
+    """The kernel refused the fork (no memory, too many processes)."""
+
+    serial: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """The worker accepts connections."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBootFailed:
+    """An app does not import; the worker is leaving."""
+
+    serial: int
+    reason: str  # the traceback, or one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDraining:
+    """The worker has heard `Retire` and finishes what it has."""
+
+    serial: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHungUp:
+    """The worker's end of the control pipe is closed: it is dying, or can be told nothing."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """The worker is gone and reaped."""
+
+    serial: int
+    exit_code: int  # as of subprocess: negative is the signal that killed it
+
+
+@dataclass(frozen=True, slots=True)
+class StopWanted:
+    """Somebody wants the server to end."""
+
+    graceful: bool  # finish what is in flight first
+    cause: str  # who said so, for the log: "SIGTERM"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request came over the control socket; its reply carries the same ticket."""
+
+    ticket: int
+    request: Request
+
+
+Event = (
+    Started
+    | TimePassed
+    | Forked
+    | ForkFailed
+    | WorkerReady
+    | WorkerBootFailed
+    | WorkerDraining
+    | WorkerHungUp
+    | WorkerDied
+    | StopWanted
+    | Asked
+)

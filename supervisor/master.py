@@ -1,0 +1,115 @@
+"""The master of one server: wait, note, decide, perform.
+
+One process, one thread, no app code. Everything it learns becomes an event, in one place (the
+`Waiter`); everything it knows is in the book; everything it does is an action of `decide`.
+Nothing here may block except the wait itself: a worker that does not read, a caller that does
+not listen, a drain that takes long must not delay the death of another worker being noticed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import socket
+import time
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from skitaid.supervisor.book import Book
+from skitaid.supervisor.control_records import Request
+from skitaid.supervisor.control_socket import ControlSocket
+from skitaid.supervisor.decide import decide
+from skitaid.supervisor.events import Asked, Event, Started, StopWanted, TimePassed
+from skitaid.supervisor.lifeline import Lifeline
+from skitaid.supervisor.loop import Loop
+from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.perform import Performer
+from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.signals import Signals
+from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
+from skitaid.supervisor.title import be_master
+from skitaid.supervisor.waiting import Waiter
+
+GRACEFUL = {signal.SIGTERM: False, signal.SIGINT: False, signal.SIGQUIT: True}
+
+
+def control_path(run_dir: str) -> str:
+    """Where the master of the server with this run directory is asked."""
+    return str(Path(run_dir) / "control")
+
+
+class Master:
+    """Built when the socket is bound; `run` returns when all workers are gone."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        run_worker: RunWorker,
+        *,
+        notify: Notify,
+        lifeline: Lifeline | None = None,
+        not_inherited: tuple[Closeable, ...] = (),
+    ) -> None:
+        """`not_inherited`: what the caller holds open and no worker may, as its pid file."""
+        self._settings = settings
+        self._lifeline = lifeline
+        self._signals = Signals(GRACEFUL)
+        self._waiter: Waiter[Event] = Waiter()
+        self._control_socket: ControlSocket[Request, Event] = ControlSocket(
+            control_path(settings.run_dir), self._waiter, msgspec.json.Decoder(Request), Asked
+        )
+        self._book = Book(
+            settings.processes,
+            time.monotonic(),
+            random.random,
+            pid=os.getpid(),
+            unix_time=time.time(),
+        )
+        self._performer = Performer(
+            Nursery(run_worker, settings.worker, listener),
+            self._waiter,
+            self._control_socket,
+            notify,
+            [self._signals, *([lifeline] if lifeline else []), *not_inherited],
+        )
+
+    def run(self) -> int:
+        """Serve until told to stop; return the exit code."""
+        be_master(self._settings.name)
+        gc.freeze()  # what is loaded now is never collected, so workers share its pages
+        self._watch()
+        loop = Loop(
+            self._waiter,
+            decide=partial(decide, self._book, self._settings),
+            perform=self._performer.perform,
+            next_deadline=partial(self._book.next_deadline, self._settings.processes),
+            exit_code=lambda: self._performer.exit_code,
+        )
+        exit_code = loop.run(first=Started(), idle=TimePassed())
+        self._close()
+        return exit_code
+
+    def _watch(self) -> None:
+        self._waiter.watch(self._signals, self._note_signals)
+        if self._lifeline:
+            self._waiter.watch(self._lifeline, self._note_lifeline)
+
+    def _note_signals(self) -> list[Event]:
+        return [StopWanted(GRACEFUL[number], number.name) for number in self._signals.take()]
+
+    def _note_lifeline(self) -> list[Event]:
+        assert self._lifeline
+        if not self._lifeline.is_cut():
+            return []
+        self._waiter.forget(self._lifeline)
+        return [StopWanted(graceful=True, cause="the process that started this server is gone")]
+
+    def _close(self) -> None:
+        self._control_socket.remove()
+        self._waiter.close()
+        self._signals.close()

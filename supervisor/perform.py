@@ -1,0 +1,160 @@
+"""Does what was decided: forks, tells, kills, answers, logs. Makes no decision.
+
+Lives in the master's only thread. Holds what the book must not, the processes and their pipes, by
+the serial of their worker. What an action brings about is returned as events, like any other news.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from functools import partial
+from typing import assert_never
+
+import msgspec
+
+from skitaid.supervisor.actions import Action, Announce, Answer, Exit, Fork, Kill, Log, Tell
+from skitaid.supervisor.control_records import Request
+from skitaid.supervisor.control_socket import ControlSocket
+from skitaid.supervisor.events import (
+    Event,
+    Forked,
+    ForkFailed,
+    WorkerBootFailed,
+    WorkerDied,
+    WorkerDraining,
+    WorkerHungUp,
+    WorkerReady,
+)
+from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.pidfd import Pidfd
+from skitaid.supervisor.spawn import Closeable, Nursery
+from skitaid.supervisor.waiting import Waiter
+from skitaid.workers import control
+
+log = logging.getLogger(__name__)
+
+
+class Performer:
+    """The master's hands."""
+
+    def __init__(
+        self,
+        nursery: Nursery,
+        waiter: Waiter[Event],
+        control_socket: ControlSocket[Request, Event],
+        notify: Notify,
+        not_inherited: list[Closeable],
+    ) -> None:
+        """`not_inherited`: what a worker closes, besides what is named here."""
+        self.exit_code: int | None = None  # set when the master is to leave its loop
+        self._nursery = nursery
+        self._waiter = waiter
+        self._control_socket = control_socket
+        self._notify = notify
+        self._belongings: list[Closeable] = [waiter, control_socket, notify, *not_inherited]
+        self._processes: dict[int, Pidfd] = {}
+        self._pipes: dict[int, socket.socket] = {}  # until its other end is closed
+
+    def perform(self, action: Action) -> list[Event]:
+        """Carry out one action."""
+        match action:
+            case Fork():
+                return [self._fork(action)]
+            case Tell():
+                self._tell(action)
+            case Kill():
+                self._kill(action)
+            case Announce():
+                log.info("all workers are ready at %s", action.address)
+                self._notify.ready(f"ready {action.address}")
+            case Answer():
+                self._control_socket.answer(action.ticket, action.reply)
+            case Log():
+                log.log(action.level, "%s", action.text)
+            case Exit():
+                self.exit_code = action.code
+            case _:
+                assert_never(action)
+        return []
+
+    def _fork(self, action: Fork) -> Event:
+        try:
+            worker = self._nursery.spawn(action.ordinal, self._not_inherited())
+        except OSError as error:
+            return ForkFailed(action.serial, error.strerror or str(error))
+        self._processes[action.serial] = worker.process
+        self._pipes[action.serial] = worker.control
+        self._waiter.watch(worker.process, partial(self._reap, action.serial))
+        self._waiter.watch(worker.control, partial(self._hear, action.serial))
+        return Forked(action.serial, worker.process.pid)
+
+    def _not_inherited(self) -> list[Closeable]:
+        return [*self._belongings, *self._processes.values(), *self._pipes.values()]
+
+    def _tell(self, action: Tell) -> None:
+        pipe = self._pipes.get(action.serial)
+        if pipe is None:  # it hung up; the book has set it a time to be gone
+            return
+        try:
+            control.send(pipe, action.record)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it is dying and will be reaped
+        except BlockingIOError:
+            log.warning("pid %d does not read its pipe", self._processes[action.serial].pid)
+
+    def _kill(self, action: Kill) -> None:
+        process = self._processes.get(action.serial)
+        if process:  # else it was reaped just now, and its death is the next event
+            process.send(signal.SIGKILL)
+
+    def _hear(self, serial: int) -> list[Event]:
+        """The next record of a worker; nothing if none waits."""
+        try:
+            record = control.receive_from_worker(self._pipes[serial])
+        except BlockingIOError:
+            return []
+        except msgspec.DecodeError:  # an app has got hold of the pipe; the master must live
+            log.exception("pid %d sent what is no record", self._processes[serial].pid)
+            return []
+        if record is None:
+            self._hang_up(serial)
+            return [WorkerHungUp(serial)]
+        return [_event(serial, record)]
+
+    def _reap(self, serial: int) -> list[Event]:
+        """The worker is dead: its last words first, then its exit code."""
+        last_words = self._last_words(serial)
+        process = self._processes.pop(serial)
+        _, status = os.waitpid(process.pid, 0)
+        self._waiter.forget(process)
+        process.close()
+        return [*last_words, WorkerDied(serial, os.waitstatus_to_exitcode(status))]
+
+    def _last_words(self, serial: int) -> list[Event]:
+        """All that is left in the pipe; a process the app has forked may still hold it open."""
+        words: list[Event] = []
+        while serial in self._pipes and (heard := self._hear(serial)):
+            words += heard
+        if serial in self._pipes:
+            self._hang_up(serial)
+        return words
+
+    def _hang_up(self, serial: int) -> None:
+        pipe = self._pipes.pop(serial)
+        self._waiter.forget(pipe)
+        pipe.close()
+
+
+def _event(serial: int, record: control.FromWorker) -> Event:
+    match record:
+        case control.Ready():
+            return WorkerReady(serial)
+        case control.BootFailed():
+            return WorkerBootFailed(serial, record.reason)
+        case control.Draining():
+            return WorkerDraining(serial, record.in_flight)
+        case _:
+            assert_never(record)

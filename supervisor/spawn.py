@@ -1,0 +1,116 @@
+"""Forking one worker.
+
+Runs in the master's main thread, which is its only one, so the fork is safe. The child keeps
+the listening socket, its end of its own control pipe, and stderr; everything else of the
+master's it closes first, above all the siblings' pipes: an end kept open here would hide the
+master's death from them. The child never comes back from here: whatever happens in it, it ends
+in `os._exit`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from skitaid.supervisor import log as process_log
+from skitaid.supervisor.pidfd import Pidfd
+from skitaid.supervisor.title import be_worker
+from skitaid.workers import control
+from skitaid.workers import settings as worker
+
+RunWorker = Callable[[worker.Settings, socket.socket, socket.socket, int], int]
+
+EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h: the worker's own code raised
+
+# A key press in the terminal reaches the whole process group; it is the master who tells.
+OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
+log = logging.getLogger(__name__)
+
+
+class Closeable(Protocol):
+    """What the master owns and a worker must not keep."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A worker as the master holds it."""
+
+    process: Pidfd
+    control: socket.socket  # the master's end of the pipe
+
+
+@dataclass(frozen=True, slots=True)
+class Nursery:
+    """All that is the same for every worker of a master."""
+
+    run_worker: RunWorker
+    settings: worker.Settings
+    listener: socket.socket
+
+    def spawn(self, ordinal: int, not_inherited: list[Closeable]) -> Spawned:
+        """Fork one worker. Raises `OSError` if the kernel refuses."""
+        mine, theirs = control.pair()
+        # A signal between fork and reset would be written into the master's queue.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._live(ordinal, theirs, [*not_inherited, mine])
+        except OSError:
+            mine.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+            theirs.close()
+        return Spawned(_hold(pid, mine), mine)
+
+    def _live(self, ordinal: int, pipe: socket.socket, not_inherited: list[Closeable]) -> NoReturn:
+        """The whole life of the child process."""
+        exit_code = EXIT_CRASHED
+        try:
+            for belonging in not_inherited:
+                belonging.close()
+            be_worker(self.settings.name, ordinal)
+            process_log.set_up(f"{self.settings.name}/{ordinal}")
+            _reset_signals()
+            exit_code = self.run_worker(self.settings, self.listener, pipe, ordinal)
+        except BaseException:
+            log.exception("the worker crashed")
+        finally:
+            try:
+                _flush()
+            finally:
+                os._exit(exit_code)
+
+
+def _hold(pid: int, mine: socket.socket) -> Pidfd:
+    """A child that cannot be watched must not live: nobody would ever know of it."""
+    try:
+        return Pidfd(pid)
+    except OSError:  # out of descriptors
+        mine.close()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+
+
+def _flush() -> None:
+    """`os._exit` does not; what an app has printed would be lost."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _reset_signals() -> None:
+    for number in OF_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,0 +1,126 @@
+"""The asking side of a worker, alone on a uvloop loop: for tests that need no handler.
+
+@on_uvloop
+async def test_...(faults: FaultServer) -> None:
+    with asking(faults) as ground:
+        result = await ground.get("/text")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, cast
+
+import uvloop
+from fault_server import PATIENCE, FaultServer
+
+from skitai import calls
+from skitai.calls import Filter, HttpHandle
+from skitai.engine import Ask, Members, Reach
+from skitai.results import Result, Results
+from skitaid.workers.clients.exchange import HttpExchange, Outcome
+from skitaid.workers.clients.fanout import Fanout
+from skitaid.workers.clients.keeper import ConnectionKeeper
+from skitaid.workers.engine import WorkerEngine
+from skitaid.workers.handoff import Handoff
+from skitaid.workers.settings import HttpCluster, Member
+from skitaid.workers.slots import Slots
+from skitaid.workers.threads import HandlerThreads
+
+P = ParamSpec("P")
+
+
+def on_uvloop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Run an async test on a loop of its own; what fails unseen on the loop fails the test."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        unseen: list[dict[str, Any]] = []
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
+            runner.run(_bounded(test(*args, **kwargs)))
+        assert not unseen
+
+    return run
+
+
+async def _bounded(test: Awaitable[None]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await test
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop go round until `condition` holds; the test's own time limit bounds it."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+class Ground:
+    """An engine with one cluster, "all": its members are servers on loopback."""
+
+    def __init__(self, ports: list[int], balance: str = "roundrobin") -> None:
+        loop = asyncio.get_running_loop()
+        members = tuple(Member("127.0.0.1", port) for port in ports)
+        cluster = HttpCluster("all", members, tls=False, balance=balance, where="test.conf:1")
+        handoff = Handoff(loop)
+        threads = HandlerThreads(loop, handoff, Slots(1), 1, 1)
+        self.fanout = Fanout(loop, {"all": cluster}, threads.landed)
+        self.engine = WorkerEngine(loop, handoff, threads, self.fanout)
+
+    @property
+    def keepers(self) -> list[ConnectionKeeper]:
+        return [member.keeper for member in self.fanout.clusters["all"].members]
+
+    @property
+    def keeper(self) -> ConnectionKeeper:
+        return self.keepers[0]
+
+    def send(self, ask: Ask, reach: Reach = Reach.ONE, filter: Filter | None = None) -> HttpHandle:
+        return HttpHandle(self.engine, Members("all", reach), ask, filter)
+
+    async def ask(self, ask: Ask, timeout: float = PATIENCE) -> Result:
+        """The result of the member that is chosen."""
+        return cast(Result, await self.send(ask).wait(timeout))
+
+    async def get(self, path: str, timeout: float = PATIENCE) -> Result:
+        return await self.ask(calls.get(path.encode()), timeout)
+
+    async def post(self, path: str, body: bytes = b"") -> Result:
+        return await self.ask(calls.post(path.encode(), b"text/plain", body))
+
+    async def map(self, path: str, timeout: float = PATIENCE) -> Results:
+        """The results of all members."""
+        handle = self.send(calls.get(path.encode()), Reach.ALL)
+        return cast(Results, await handle.wait(timeout))
+
+    async def at_rest(self) -> list[tuple[int, int]]:
+        """When nothing is busy, being opened or waited for: (size, idle) of each member."""
+        pools = [keeper.pool for keeper in self.keepers]
+        await until(lambda: not any(pool.busy or pool.opening or pool.waiting for pool in pools))
+        return [(pool.size, len(pool.idle)) for pool in pools]
+
+
+@contextmanager
+def asking(*servers: FaultServer | int, balance: str = "roundrobin") -> Iterator[Ground]:
+    """A ground whose cluster has these servers, or ports."""
+    ports = [each if isinstance(each, int) else each.port for each in servers]
+    ground = Ground(ports, balance)
+    try:
+        yield ground
+    finally:
+        ground.fanout.close()
+
+
+async def exchange(keeper: ConnectionKeeper, ask: Ask) -> Outcome:
+    """One ask on one keeper, without a cluster."""
+    outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    HttpExchange(keeper, ask, outcome.set_result).start()
+    return await outcome
+
+
+def in_thread(function: Callable[..., None], *args: object) -> Awaitable[None]:
+    """A wait of the fault server's, off the loop."""
+    return asyncio.to_thread(function, *args)

@@ -1,0 +1,29 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from operator_session import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home of its own for one test; whatever it started is stopped and must be gone."""
+    home = Home(tmp_path)
+    try:
+        yield home
+    finally:
+        home.close()
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home for all tests of a file, for servers that no test of it changes."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    try:
+        yield home
+    finally:
+        home.close()

@@ -1,0 +1,324 @@
+"""What the fleet does about what happens, told without a process."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, TypeVar
+
+import pytest
+
+from skitaid.fleet import events as ev
+from skitaid.fleet.actions import Action, FleetAnswer, Settled, Signal, Spawn
+from skitaid.fleet.book import Book
+from skitaid.fleet.decide import STOP_TIME, decide
+from skitaid.fleet.records import FleetStatus, Request, Restart, Start, Status, Stop
+from skitaid.fleet.server import Server, State
+from skitaid.supervisor.actions import Exit, Log
+from skitaid.supervisor.backoff import LONGEST, Backoff
+from skitaid.supervisor.control_records import Refused
+from skitaid.supervisor.events import StopWanted, TimePassed
+
+A = TypeVar("A")
+
+
+class ImaginedFleet:
+    """Masters are spawned at once; `done` holds what the last event has caused."""
+
+    def __init__(self, *names: str) -> None:
+        self.now = 1000.0
+        self.book = Book(self.now, lambda: 0.0, pid=1, unix_time=1_700_000_000.0)
+        self.done: list[Action] = []
+        self.replies: dict[int, Any] = {}
+        self.exit_code: int | None = None
+        self._pid = 100
+        self.tell(ev.FleetStarted(names))
+
+    def tell(self, event: ev.Event) -> None:
+        """An event happens now."""
+        self.done = []
+        self._handle(event)
+
+    def _handle(self, event: ev.Event) -> None:
+        actions = decide(self.book, event, self.now)
+        self.done += actions
+        for consequence in [news for action in actions for news in self._imagine(action)]:
+            self._handle(consequence)
+
+    def _imagine(self, action: Action) -> list[ev.Event]:
+        if isinstance(action, Exit):
+            self.exit_code = action.code
+        if isinstance(action, FleetAnswer):
+            self.replies[action.ticket] = action.reply
+        if not isinstance(action, Spawn):
+            return []
+        self._pid += 1
+        return [ev.MasterSpawned(action.name, self._pid, log_from=10)]
+
+    def ready(self, *names: str) -> None:
+        for name in names:
+            self.tell(ev.MasterReady(name))
+
+    def die(self, name: str, exit_code: int) -> None:
+        self.tell(ev.MasterDied(name, exit_code, log_to=99))
+
+    def stop(self, *, graceful: bool = False) -> None:
+        self.tell(StopWanted(graceful, "SIGTERM"))
+
+    def ask(self, request: Request, ticket: int = 1) -> Any:
+        """The reply, if it has come already."""
+        self.tell(ev.FleetAsked(ticket, request))
+        return self.replies.get(ticket)
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.tell(TimePassed())
+
+    def did(self, kind: type[A]) -> list[A]:
+        return [action for action in self.done if isinstance(action, kind)]
+
+    def spawned(self) -> list[str]:
+        return [action.name for action in self.did(Spawn)]
+
+    def signalled(self) -> dict[str, signal.Signals]:
+        return {action.name: action.number for action in self.did(Signal)}
+
+    def states(self) -> dict[str, str]:
+        return {name: server.state.value for name, server in self.book.servers.items()}
+
+
+def test_a_server_that_fails_at_the_start_leaves_the_others_up() -> None:
+    """Who waits for the start is told when each has come up or failed."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.die("api", 1)
+    assert fleet.did(Settled) == []
+    fleet.ready("web")
+    (settled,) = fleet.did(Settled)
+    assert {s.name: s.state for s in settled.status.servers} == {"api": "waiting", "web": "running"}
+    assert fleet.exit_code is None
+
+
+def test_a_fleet_of_which_nothing_comes_up_leaves() -> None:
+    """Exit code 1, after it has told why."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.die("api", 1)
+    fleet.die("web", 2)
+    assert [type(action) for action in fleet.done if not isinstance(action, Log)] == [Settled, Exit]
+    assert fleet.exit_code == 1
+
+
+def test_a_python_that_does_not_run_is_a_failed_start() -> None:
+    """The path in skitaid.conf was wrong, or has gone."""
+    fleet = ImaginedFleet("web")
+    fleet.tell(ev.SpawnFailed("web", "its master could not be run: No such file"))
+    failure = fleet.did(Settled)[0].status.servers[0].failure
+    assert failure
+    assert failure.why == "its master could not be run: No such file"
+    assert fleet.exit_code == 1
+
+
+def test_a_server_that_crashes_is_tried_again_with_growing_pauses() -> None:
+    """1, 2, 4 … up to a minute, and its state says so."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    waits = []
+    for _ in range(8):
+        fleet.die("web", -signal.SIGSEGV)
+        assert fleet.spawned() == []
+        wait = (fleet.book.next_deadline() or 0) - fleet.now
+        waits.append(wait)
+        fleet.wait(wait)
+        assert fleet.spawned() == ["web"]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, LONGEST]
+
+
+def test_the_reason_stays_known_during_the_next_try() -> None:
+    """Status does not forget it for the second that the next start takes."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api")
+    fleet.die("web", 1)
+    fleet.wait(1)
+    assert fleet.states()["web"] == "starting"
+    assert fleet.ask(Status()).servers[1].failure.why == "master left with exit code 1"
+
+
+def test_of_a_sudden_end_the_log_knows_nothing() -> None:
+    """What it says is of better days, so no part of it is named."""
+    fleet = ImaginedFleet("web")
+    fleet.ready("web")
+    fleet.die("web", -9)
+    failure = fleet.ask(Status()).servers[0].failure
+    assert failure.why == "master was killed by SIGKILL"
+    assert failure.log_from == failure.log_to
+
+
+def test_exit_code_zero_means_stay_down() -> None:
+    """Somebody has shut it down; the fleet does not know better."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    fleet.die("web", 0)
+    assert fleet.states() == {"api": "running", "web": "stopped"}
+    assert fleet.book.next_deadline() is None
+
+
+def test_exit_code_three_means_start_again_now() -> None:
+    """But not in a loop: who never came up has failed, whatever it says."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    fleet.die("web", 3)
+    assert fleet.spawned() == ["web"]
+    fleet.die("web", 3)
+    assert fleet.spawned() == []
+    assert fleet.states()["web"] == "waiting"
+
+
+def test_an_operator_does_not_wait_for_the_back_off() -> None:
+    """`skitaid start NAME` tries now and forgets the failures; the reply comes when it is up."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api")
+    fleet.die("web", 1)
+    assert fleet.ask(Start(["web"])) is None
+    assert fleet.spawned() == ["web"]
+    fleet.ready("web")
+    (report,) = fleet.replies[1].servers
+    assert (report.state, report.failures, report.failure) == ("running", 0, None)
+
+
+def test_the_reply_to_a_start_comes_as_well_when_it_fails() -> None:
+    """With the part of the log that tells the reason."""
+    fleet = ImaginedFleet("api")
+    fleet.ready("api")
+    fleet.ask(Start(["web"]))
+    fleet.die("web", 1)
+    (report,) = fleet.replies[1].servers
+    assert report.state == "waiting"
+    assert report.failure.why == "master left with exit code 1"
+    assert (report.failure.log_from, report.failure.log_to) == (10, 99)
+
+
+def test_start_of_a_running_server_is_answered_at_once() -> None:
+    """There is nothing to do."""
+    fleet = ImaginedFleet("web")
+    fleet.ready("web")
+    assert fleet.ask(Start(["web"])).servers[0].state == "running"
+    assert fleet.spawned() == []
+
+
+def test_stop_of_one_server_keeps_it_down_and_the_others_up() -> None:
+    """The reply comes when it is gone."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    assert fleet.ask(Stop(["web"], graceful=True)) is None
+    assert fleet.signalled() == {"web": signal.SIGQUIT}
+    fleet.die("web", 0)
+    assert fleet.replies[1].servers[0].state == "stopped"
+    assert fleet.states()["api"] == "running"
+
+
+def test_stop_gives_up_a_server_that_is_tried_again() -> None:
+    """At once; it has no process."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api")
+    fleet.die("web", 1)
+    assert fleet.ask(Stop(["web"])).servers[0].state == "stopped"
+    assert fleet.book.next_deadline() is None
+
+
+def test_stop_of_a_server_nobody_knows_is_refused() -> None:
+    """The sentence says which there are."""
+    fleet = ImaginedFleet("web")
+    assert fleet.ask(Stop(["wbe"])) == Refused("skitaid runs no server wbe; it runs web")
+
+
+def test_restart_stops_and_starts() -> None:
+    """Those that are down are only started; the reply waits for all."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("web")
+    fleet.die("api", 1)
+    fleet.ask(Restart(["api", "web"]))
+    assert fleet.signalled() == {"web": signal.SIGTERM}
+    assert fleet.spawned() == ["api"]
+    fleet.ready("api")
+    fleet.die("web", 0)
+    assert fleet.spawned() == ["web"]
+    assert 1 not in fleet.replies
+    fleet.ready("web")
+    assert {s.state for s in fleet.replies[1].servers} == {"running"}
+
+
+def test_a_stop_overtakes_a_restart() -> None:
+    """Who says stop last, gets it; both are answered."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    fleet.ask(Restart(["web"]), ticket=1)
+    fleet.ask(Stop(["web"]), ticket=2)
+    fleet.die("web", 0)
+    assert fleet.spawned() == []
+    assert [fleet.replies[ticket].servers[0].state for ticket in (1, 2)] == ["stopped", "stopped"]
+
+
+def test_a_master_that_does_not_stop_is_killed() -> None:
+    """Its workers see that it is gone, and leave."""
+    fleet = ImaginedFleet("web")
+    fleet.ready("web")
+    fleet.stop()
+    fleet.wait(STOP_TIME - 0.1)
+    assert fleet.signalled() == {}
+    fleet.wait(0.2)
+    assert fleet.signalled() == {"web": signal.SIGKILL}
+    fleet.die("web", -9)
+    assert fleet.exit_code == 0
+
+
+def test_a_fast_stop_overtakes_a_graceful_one() -> None:
+    """An operator who loses patience is obeyed."""
+    fleet = ImaginedFleet("web")
+    fleet.ready("web")
+    fleet.stop(graceful=True)
+    assert fleet.signalled() == {"web": signal.SIGQUIT}
+    assert fleet.book.next_deadline() is None
+    fleet.stop(graceful=True)
+    assert fleet.signalled() == {}
+    fleet.stop()
+    assert fleet.signalled() == {"web": signal.SIGTERM}
+
+
+def test_nothing_starts_while_the_fleet_stops() -> None:
+    """Not on request, not after a crash, not after a wait."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api")
+    fleet.die("web", 1)
+    fleet.stop()
+    assert fleet.ask(Start(["web"])) == Refused("skitaid is stopping")
+    fleet.wait(5)
+    assert fleet.spawned() == []
+    fleet.die("api", 1)
+    assert (fleet.spawned(), fleet.exit_code) == ([], 0)
+
+
+def test_status_is_answered_at_once_even_while_stopping() -> None:
+    """With all servers by name, and Unix times."""
+    fleet = ImaginedFleet("web", "api")
+    fleet.stop()
+    status = fleet.ask(Status())
+    assert isinstance(status, FleetStatus)
+    assert [(s.name, s.state) for s in status.servers] == [("api", "stopping"), ("web", "stopping")]
+    assert (status.pid, status.started) == (1, 1_700_000_000.0)
+
+
+def test_failures_are_forgotten_after_a_steady_time() -> None:
+    """Status does not show last week's as if they were today's."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api")
+    fleet.die("web", 1)
+    fleet.wait(1)
+    fleet.ready("web")
+    assert fleet.ask(Status(), ticket=1).servers[1].failures == 1
+    fleet.wait(60)
+    assert fleet.ask(Status(), ticket=2).servers[1].failures == 0
+
+
+def test_no_server_goes_where_it_cannot() -> None:
+    """The table of legal moves is the law."""
+    server = Server("web", Backoff(lambda: 0.0), since=0.0)
+    with pytest.raises(ValueError, match="web is stopped and cannot be running"):
+        server.move(State.RUNNING, 1.0)

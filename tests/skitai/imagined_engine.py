@@ -1,0 +1,63 @@
+"""An `Engine` without sockets: replies come as the test has written them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from skitai.engine import Call, Origin, Reply
+from skitai.errors import UnknownCluster
+from skitai.results import Status
+
+Replies = list[Reply]
+
+
+def reply(
+    body: bytes = b"",
+    kind: str = "text/plain",
+    *,
+    member: int = 0,
+    code: int = 200,
+    status: Status = Status.NORMAL,
+    msg: str = "",
+) -> Reply:
+    """What came of asking one member; kind: the Content-Type, "" for none."""
+    fields = ((b"Content-Type", kind.encode("latin-1")),) if kind else ()
+    return Reply(member, f"s{member}:80", status, code, msg, fields, body, 0.25)
+
+
+@dataclass
+class ImaginedEngine:
+    """members: of its cluster "all". lands: what lands during each wait, one list for each.
+
+    A wait returns when its list has landed: True if that was enough. When the lists are used
+    up, the deadline passes.
+    """
+
+    members: int = 1
+    lands: list[Replies] = field(default_factory=list)
+    sent: list[Call] = field(default_factory=list)
+    cancelled: list[Call] = field(default_factory=list)
+    wanted: list[int] = field(default_factory=list)
+    deadlines: list[float] = field(default_factory=list)
+
+    def send(self, call: Call) -> None:
+        if isinstance(call.target, Origin):
+            call.nodes = (call.target.node,)
+        elif call.target.cluster == "all":
+            call.nodes = tuple(f"s{index}:80" for index in range(self.members))
+        else:
+            raise UnknownCluster("there is only all")
+        self.sent.append(call)
+
+    def cancel(self, call: Call) -> None:
+        self.cancelled.append(call)
+
+    def wait(self, call: Call, wanted: int, deadline: float) -> bool:
+        self.wanted.append(wanted)
+        self.deadlines.append(deadline)
+        if self.lands:
+            call.replies.extend(self.lands.pop(0))
+        return len(call.replies) >= wanted
+
+    async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
+        return self.wait(call, wanted, deadline)

@@ -1,0 +1,97 @@
+"""Any history: whatever workers do and whoever stops the server, its promises hold."""
+
+from __future__ import annotations
+
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from imagined import ImaginedMaster
+
+from skitaid.supervisor import events as ev
+
+STEPS_MAX = 20  # deadlines; a stop has one per worker at most
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """Rules are what workers, the kernel and operators may do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.master = ImaginedMaster(processes=3)
+        self.master.start()
+
+    def pick(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(sorted(self.master.alive)))
+
+    @precondition(lambda self: self.master.alive)
+    @rule(data=st.data())
+    def becomes_ready(self, data: st.DataObject) -> None:
+        self.master.tell(ev.WorkerReady(self.pick(data)))
+
+    @precondition(lambda self: self.master.alive)
+    @rule(data=st.data())
+    def cannot_boot(self, data: st.DataObject) -> None:
+        self.master.tell(ev.WorkerBootFailed(self.pick(data), "no webapp"))
+
+    @precondition(lambda self: self.master.alive)
+    @rule(data=st.data())
+    def hangs_up(self, data: st.DataObject) -> None:
+        self.master.tell(ev.WorkerHungUp(self.pick(data)))
+
+    @precondition(lambda self: self.master.alive)
+    @rule(data=st.data(), code=st.sampled_from([0, 1, 3, -9, -11]))
+    def dies(self, data: st.DataObject, code: int) -> None:
+        serial = self.pick(data)
+        self.master.die(serial, code)
+        assert serial not in self.master.book.children
+
+    @rule(fail=st.booleans())
+    def memory_is_short(self, fail: bool) -> None:
+        self.master.forks_fail = fail
+
+    @rule(graceful=st.booleans())
+    def is_stopped(self, graceful: bool) -> None:
+        self.master.stop(graceful=graceful)
+
+    @rule(seconds=st.floats(0, 100))
+    def time_passes(self, seconds: float) -> None:
+        self.master.wait(seconds)
+        self.master.bury()
+
+    @invariant()
+    def never_too_many(self) -> None:
+        assert len(self.master.book.serving()) <= self.master.settings.processes
+
+    @invariant()
+    def the_book_holds_who_lives(self) -> None:
+        assert set(self.master.book.children) == set(self.master.alive)
+
+    @invariant()
+    def ordinals_are_unique(self) -> None:
+        ordinals = [child.ordinal for child in self.master.book.children.values()]
+        assert len(ordinals) == len(set(ordinals))
+
+    @invariant()
+    def no_deadline_is_in_the_past(self) -> None:
+        deadline = self.master.deadline()
+        assert deadline is None or deadline >= self.master.now
+
+    def teardown(self) -> None:
+        """Even if no worker obeys, a stop comes to its end."""
+        self.master.stop()
+        for _ in range(STEPS_MAX):
+            if self.master.exit_code is not None:
+                return
+            self.let_the_killed_die()
+        raise AssertionError(f"the stop does not end: {self.master.book.children}")
+
+    def let_the_killed_die(self) -> None:
+        due = self.master.deadline()
+        if due is not None:
+            self.master.now = max(due, self.master.now)
+            self.master.tell(ev.TimePassed())
+        self.master.bury()
+
+
+TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory.settings = hypothesis_settings(max_examples=150, deadline=None)
