@@ -478,6 +478,8 @@ PATHS: dict[str, Behaviour] = {
     "/endless-trailer": endless(CHUNKED + b"1\r\nx\r\n0\r\n", b"X-T: %s\r\n" % PIECE),
     # more than was asked for
     "/two-answers": sends(response(b"asked for") + response(b"smuggled")),
+    "/empty-answer": sends(response(b"asked for") + response()),
+    "/half-an-answer": sends(response(b"asked for") + b"HTTP/1"),
     "/too-long": sends(response(b"four, and more", length=4)),
     "/body-of-head": sends(response(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")),
     "/answer-and-switch": sends(

@@ -148,6 +148,8 @@ async def test_a_connection_is_not_used_when_the_server_is_about_to_close_it(
     ("path", "data"),
     [
         ("/two-answers", "asked for"),
+        ("/empty-answer", "asked for"),
+        ("/half-an-answer", "asked for"),
         ("/too-long", "four"),
         ("/answer-and-switch", "asked for"),
     ],
