@@ -33,6 +33,7 @@ from skitaid.supervisor.signals import Signals
 from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
 from skitaid.supervisor.title import be_master
 from skitaid.supervisor.waiting import Waiter
+from skitaid.workers.scoreboard import Scoreboard
 
 GRACEFUL = {signal.SIGTERM: False, signal.SIGINT: False, signal.SIGQUIT: True}
 
@@ -71,7 +72,7 @@ class Master:
             unix_time=time.time(),
         )
         self._performer = Performer(
-            Nursery(run_worker, settings.worker, listener),
+            Nursery(run_worker, settings.worker, listener, Scoreboard()),
             self._waiter,
             self._control_socket,
             notify,

@@ -23,8 +23,9 @@ from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.title import be_worker
 from skitaid.workers import control
 from skitaid.workers import settings as worker
+from skitaid.workers.scoreboard import Scoreboard
 
-RunWorker = Callable[[worker.Settings, socket.socket, socket.socket, int], int]
+RunWorker = Callable[[worker.Settings, socket.socket, socket.socket, int, Scoreboard], int]
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h: the worker's own code raised
 
@@ -55,10 +56,12 @@ class Nursery:
     run_worker: RunWorker
     settings: worker.Settings
     listener: socket.socket
+    scoreboard: Scoreboard
 
     def spawn(self, ordinal: int, not_inherited: list[Closeable]) -> Spawned:
         """Fork one worker. Raises `OSError` if the kernel refuses."""
         mine, theirs = control.pair()
+        self.scoreboard.take(ordinal)
         # A signal between fork and reset would be written into the master's queue.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -82,7 +85,9 @@ class Nursery:
             be_worker(self.settings.name, ordinal)
             process_log.set_up(f"{self.settings.name}/{ordinal}")
             _reset_signals()
-            exit_code = self.run_worker(self.settings, self.listener, pipe, ordinal)
+            exit_code = self.run_worker(
+                self.settings, self.listener, pipe, ordinal, self.scoreboard
+            )
         except BaseException:
             log.exception("the worker crashed")
         finally:

@@ -13,17 +13,25 @@ import uvloop
 from . import control
 from .apps import AppFailed, load_all
 from .life import Life
+from .scoreboard import Scoreboard
 from .settings import Settings
 from .site import WebSite
 
 log = logging.getLogger(__name__)
 
 
-def main(settings: Settings, listener: socket.socket, pipe: socket.socket, ordinal: int) -> int:
+def main(
+    settings: Settings,
+    listener: socket.socket,
+    pipe: socket.socket,
+    ordinal: int,
+    scoreboard: Scoreboard,
+) -> int:
     """Serve until the master says otherwise. Returns the exit code.
 
     listener: bound and listening, shared with the other workers. pipe: this worker's end of
-    the control pipe. ordinal: which worker of the server this is, from 0.
+    the control pipe. ordinal: which worker of the server this is, from 0; its slot on the
+    scoreboard has the same index.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
     loop = uvloop.new_event_loop()
