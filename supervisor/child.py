@@ -41,6 +41,7 @@ class Child:
     pid: int = 0  # 0 until the fork has happened
     ready_at: float | None = None
     kill_at: float | None = None  # when its time to leave is over
+    worn: str = ""  # why it is to be replaced, if it is
 
     def __str__(self) -> str:
         return f"worker {self.ordinal} (pid {self.pid})"

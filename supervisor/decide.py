@@ -30,6 +30,8 @@ from skitaid.supervisor.events import (
     WorkerDraining,
     WorkerHungUp,
     WorkerReady,
+    WorkerWantsRestart,
+    WorkerWantsShutdown,
 )
 from skitaid.supervisor.exit_code import describe
 from skitaid.supervisor.report import status
@@ -57,6 +59,12 @@ def _apply(book: Book, settings: Settings, event: Event, now: float) -> list[Act
             return _boot_failed(book, event, now)
         case WorkerDraining():
             return _draining(book.children[event.serial], event)
+        case WorkerWantsRestart():
+            return _wants_restart(book.children[event.serial], event)
+        case WorkerWantsShutdown():
+            child = book.children[event.serial]
+            cause = f"an app asks for it in {child}"
+            return stop(book, settings, StopWanted(graceful=True, cause=cause), now)
         case WorkerHungUp():
             return _hung_up(book.children[event.serial], now)
         case WorkerDied():
@@ -105,6 +113,14 @@ def _boot_trouble(book: Book, reason: str, now: float) -> list[Action]:
 
 def _draining(child: Child, event: WorkerDraining) -> list[Action]:
     return [Log(logging.INFO, f"{child} finishes {event.in_flight} requests and leaves")]
+
+
+def _wants_restart(child: Child, event: WorkerWantsRestart) -> list[Action]:
+    """It is replaced when its turn comes. Asking twice is asking once."""
+    if child.worn:
+        return []
+    child.worn = event.reason
+    return [Log(logging.INFO, f"{child} asks to be replaced: {event.reason}")]
 
 
 def _hung_up(child: Child, now: float) -> list[Action]:

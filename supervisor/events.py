@@ -61,6 +61,21 @@ class WorkerDraining:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerWantsRestart:
+    """The worker asks for another in its place."""
+
+    serial: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerWantsShutdown:
+    """An app of the worker asks for the end of the whole server."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerHungUp:
     """The worker's end of the control pipe is closed: it is dying, or can be told nothing."""
 
@@ -99,6 +114,8 @@ Event = (
     | WorkerReady
     | WorkerBootFailed
     | WorkerDraining
+    | WorkerWantsRestart
+    | WorkerWantsShutdown
     | WorkerHungUp
     | WorkerDied
     | StopWanted

@@ -27,6 +27,8 @@ from skitaid.supervisor.events import (
     WorkerDraining,
     WorkerHungUp,
     WorkerReady,
+    WorkerWantsRestart,
+    WorkerWantsShutdown,
 )
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.pidfd import Pidfd
@@ -156,5 +158,9 @@ def _event(serial: int, record: control.FromWorker) -> Event:
             return WorkerBootFailed(serial, record.reason)
         case control.Draining():
             return WorkerDraining(serial, record.in_flight)
+        case control.WantRestart():
+            return WorkerWantsRestart(serial, record.reason)
+        case control.WantShutdown():
+            return WorkerWantsShutdown(serial)
         case _:
             assert_never(record)

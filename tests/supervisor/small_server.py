@@ -31,6 +31,7 @@ from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.settings import Settings
 from skitaid.workers import control
 from skitaid.workers import settings as worker
+from skitaid.workers.scoreboard import Scoreboard
 
 
 def main() -> int:
@@ -47,7 +48,11 @@ def main() -> int:
     log.set_up(settings.name)
 
     def run_worker(
-        _: worker.Settings, listener: socket.socket, pipe: socket.socket, ordinal: int
+        _: worker.Settings,
+        listener: socket.socket,
+        pipe: socket.socket,
+        ordinal: int,
+        scoreboard: Scoreboard,
     ) -> int:
         return behave(manner.read_text().strip(), listener, pipe)
 
