@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from skitaid.supervisor.lifeline import Lifeline
 from skitaid.supervisor.listeners import CannotListen, listen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
-from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.workers.run import main as run_worker
 
 D = TypeVar("D")
@@ -44,6 +45,7 @@ def serve(
                 settings,
                 listener,
                 run_worker,
+                load=partial(_load, conf, run_dir),
                 notify=notify,
                 lifeline=lifeline,
                 not_inherited=(pid_file,),
@@ -51,6 +53,14 @@ def serve(
             return master.run()
     finally:
         pid_file.remove()
+
+
+def _load(conf: Path, run_dir: Path) -> Settings:
+    """The conf as it is now."""
+    try:
+        return load_server(conf, run_dir)
+    except SkitaidError as error:
+        raise CannotLoad(str(error)) from None
 
 
 def _listen(settings: Settings) -> socket.socket:

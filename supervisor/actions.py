@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skitaid.supervisor.control_records import Reply
+from skitaid.supervisor.control_records import Progress, Reply
+from skitaid.supervisor.settings import Settings
 from skitaid.workers.control import FromMaster
 
 
@@ -14,6 +15,7 @@ class Fork:
 
     serial: int
     ordinal: int
+    generation: int  # whose settings and listener it gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,46 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Tell a caller of the control socket how far it is; its answer is to come."""
+
+    ticket: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read the conf again, and bind its address if that is new."""
+
+    ticket: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Workers of this generation will be forked."""
+
+    generation: int
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """No worker of this generation will be forked any more."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write to the server's log."""
 
     level: int  # of the logging module
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenLog:
+    """The master's own log was moved away: write to a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +98,17 @@ class Exit:
     code: int
 
 
-Action = Fork | Tell | Kill | Announce | Answer | Log | Exit
+Action = (
+    Fork
+    | Tell
+    | Kill
+    | Announce
+    | Answer
+    | Report
+    | Load
+    | Prepare
+    | Forget
+    | Log
+    | ReopenLog
+    | Exit
+)

@@ -15,7 +15,14 @@ class Stop(msgspec.Struct, tag=True, frozen=True):
     graceful: bool = False
 
 
-Request = Status | Stop
+class Reload(msgspec.Struct, tag=True, frozen=True):
+    """Read conf and apps again. Answered when the last old worker is gone, or it has failed.
+
+    Before that come as many `Progress` as there is progress.
+    """
+
+
+Request = Status | Stop | Reload
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -40,16 +47,25 @@ class ServerStatus(msgspec.Struct, tag=True, frozen=True):
     workers: list[WorkerStatus]  # those that live, by ordinal
     last_error: str = ""  # why a worker last failed: traceback or sentence; "" is never
     last_error_at: float | None = None  # Unix time
+    generation: int = 1  # of code and conf, that all workers shall be of
+    crashes: int = 0  # failures in a row that are not forgotten
+    fork_from: float | None = None  # Unix time of the next try after them, if it is to come
 
 
 class Done(msgspec.Struct, tag=True, frozen=True):
     """It is done, or under way where the request says so."""
 
 
+class Progress(msgspec.Struct, tag=True, frozen=True):
+    """How far it is; the answer is to come."""
+
+    text: str  # one line
+
+
 class Refused(msgspec.Struct, tag=True, frozen=True):
     """It cannot be done."""
 
-    reason: str  # one sentence
+    reason: str  # a sentence, or a traceback
 
 
-Reply = ServerStatus | Done | Refused
+Reply = ServerStatus | Done | Refused | Progress

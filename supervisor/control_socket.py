@@ -63,6 +63,16 @@ class ControlSocket(Generic[Q, E]):
             pass  # it went away, or never reads: its loss
         self._hang_up(ticket)
 
+    def tell(self, ticket: int, reply: msgspec.Struct) -> None:
+        """Say something before the answer. A caller that does not read it misses it."""
+        caller = self._callers.get(ticket)
+        if caller is None:
+            return
+        try:
+            caller.send(msgspec.json.encode(reply))
+        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+            pass  # it has gone, which its end of file tells, or reads later than we speak
+
     def remove(self) -> None:
         """The server ends: nobody shall find the socket any more."""
         os.unlink(self._path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
+from skitaid.supervisor.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,45 @@ class WorkerDied:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadWanted:
+    """Somebody wants conf and apps to be read again."""
+
+    cause: str  # who said so, for the log: "SIGHUP"
+    ticket: int | None = None  # of the control socket
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The conf was read and its address is bound."""
+
+    settings: Settings
+    ticket: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The conf has mistakes, or its address cannot be bound."""
+
+    reason: str
+    ticket: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountWanted:
+    """Somebody wants so many workers more, or less."""
+
+    by: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogsMoved:
+    """Somebody has moved the log files away: write to new ones."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopWanted:
     """Somebody wants the server to end."""
 
@@ -106,18 +146,28 @@ class Asked:
     request: Request
 
 
-Event = (
-    Started
-    | TimePassed
-    | Forked
-    | ForkFailed
+# Of a worker that is in the book.
+NewsOfWorker = (
+    Forked
     | WorkerReady
     | WorkerBootFailed
     | WorkerDraining
     | WorkerWantsRestart
     | WorkerWantsShutdown
     | WorkerHungUp
+)
+
+Event = (
+    NewsOfWorker
+    | ForkFailed  # these two strike it off
     | WorkerDied
+    | Started
+    | TimePassed
+    | ReloadWanted
+    | Loaded
+    | LoadFailed
+    | CountWanted
+    | LogsMoved
     | StopWanted
     | Asked
 )

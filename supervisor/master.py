@@ -11,9 +11,9 @@ from __future__ import annotations
 import gc
 import os
 import random
-import signal
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -22,20 +22,21 @@ import msgspec
 from skitaid.supervisor.book import Book
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.control_socket import ControlSocket
+from skitaid.supervisor.deadlines import next_deadline
 from skitaid.supervisor.decide import decide
 from skitaid.supervisor.events import Asked, Event, Started, StopWanted, TimePassed
 from skitaid.supervisor.lifeline import Lifeline
 from skitaid.supervisor.loop import Loop
 from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.nurseries import Nurseries
+from skitaid.supervisor.orders import ORDERS
 from skitaid.supervisor.perform import Performer
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.signals import Signals
-from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
+from skitaid.supervisor.spawn import Closeable, RunWorker
 from skitaid.supervisor.title import be_master
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers.scoreboard import Scoreboard
-
-GRACEFUL = {signal.SIGTERM: False, signal.SIGINT: False, signal.SIGQUIT: True}
 
 
 def control_path(run_dir: str) -> str:
@@ -52,27 +53,35 @@ class Master:
         listener: socket.socket,
         run_worker: RunWorker,
         *,
+        load: Callable[[], Settings],
         notify: Notify,
+        reopen_log: Callable[[], None] = lambda: None,
         lifeline: Lifeline | None = None,
         not_inherited: tuple[Closeable, ...] = (),
     ) -> None:
-        """`not_inherited`: what the caller holds open and no worker may, as its pid file."""
-        self._settings = settings
+        """Of what the master does by itself, the caller knows how.
+
+        `load` reads the conf again, and raises `CannotLoad`. `reopen_log` makes stderr a new
+        file where the old one was. `not_inherited`: what the caller holds open and no worker
+        may, as its pid file.
+        """
+        self._name = settings.name
         self._lifeline = lifeline
-        self._signals = Signals(GRACEFUL)
+        self._signals = Signals(ORDERS)
         self._waiter: Waiter[Event] = Waiter()
         self._control_socket: ControlSocket[Request, Event] = ControlSocket(
             control_path(settings.run_dir), self._waiter, msgspec.json.Decoder(Request), Asked
         )
         self._book = Book(
-            settings.processes,
-            time.monotonic(),
-            random.random,
-            pid=os.getpid(),
-            unix_time=time.time(),
+            settings, time.monotonic(), random.random, pid=os.getpid(), unix_time=time.time()
         )
+        self._nurseries = Nurseries(run_worker, Scoreboard())
+        self._nurseries.adopt(settings, listener)
+        self._nurseries.prepare(self._book.wanted.number, settings)
         self._performer = Performer(
-            Nursery(run_worker, settings.worker, listener, Scoreboard()),
+            self._nurseries,
+            load,
+            reopen_log,
             self._waiter,
             self._control_socket,
             notify,
@@ -81,14 +90,14 @@ class Master:
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
-        be_master(self._settings.name)
+        be_master(self._name)
         gc.freeze()  # what is loaded now is never collected, so workers share its pages
         self._watch()
         loop = Loop(
             self._waiter,
-            decide=partial(decide, self._book, self._settings),
+            decide=partial(decide, self._book),
             perform=self._performer.perform,
-            next_deadline=partial(self._book.next_deadline, self._settings.processes),
+            next_deadline=partial(next_deadline, self._book),
             exit_code=lambda: self._performer.exit_code,
         )
         exit_code = loop.run(first=Started(), idle=TimePassed())
@@ -101,7 +110,7 @@ class Master:
             self._waiter.watch(self._lifeline, self._note_lifeline)
 
     def _note_signals(self) -> list[Event]:
-        return [StopWanted(GRACEFUL[number], number.name) for number in self._signals.take()]
+        return [ORDERS[number] for number in self._signals.take()]
 
     def _note_lifeline(self) -> list[Event]:
         assert self._lifeline
@@ -112,5 +121,6 @@ class Master:
 
     def _close(self) -> None:
         self._control_socket.remove()
+        self._nurseries.close()
         self._waiter.close()
         self._signals.close()

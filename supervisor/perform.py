@@ -10,18 +10,36 @@ import logging
 import os
 import signal
 import socket
+import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
 import msgspec
 
-from skitaid.supervisor.actions import Action, Announce, Answer, Exit, Fork, Kill, Log, Tell
+from skitaid.supervisor.actions import (
+    Action,
+    Announce,
+    Answer,
+    Exit,
+    Forget,
+    Fork,
+    Kill,
+    Load,
+    Log,
+    Prepare,
+    ReopenLog,
+    Report,
+    Tell,
+)
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.control_socket import ControlSocket
 from skitaid.supervisor.events import (
     Event,
     Forked,
     ForkFailed,
+    Loaded,
+    LoadFailed,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
@@ -30,9 +48,12 @@ from skitaid.supervisor.events import (
     WorkerWantsRestart,
     WorkerWantsShutdown,
 )
+from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.nurseries import Nurseries
 from skitaid.supervisor.pidfd import Pidfd
-from skitaid.supervisor.spawn import Closeable, Nursery
+from skitaid.supervisor.settings import CannotLoad, Settings
+from skitaid.supervisor.spawn import Closeable
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers import control
 
@@ -44,7 +65,9 @@ class Performer:
 
     def __init__(
         self,
-        nursery: Nursery,
+        nurseries: Nurseries,
+        load: Callable[[], Settings],
+        reopen_log: Callable[[], None],
         waiter: Waiter[Event],
         control_socket: ControlSocket[Request, Event],
         notify: Notify,
@@ -52,7 +75,9 @@ class Performer:
     ) -> None:
         """`not_inherited`: what a worker closes, besides what is named here."""
         self.exit_code: int | None = None  # set when the master is to leave its loop
-        self._nursery = nursery
+        self._nurseries = nurseries
+        self._load_settings = load
+        self._reopen_log = reopen_log
         self._waiter = waiter
         self._control_socket = control_socket
         self._notify = notify
@@ -74,8 +99,18 @@ class Performer:
                 self._notify.ready(f"ready {action.address}")
             case Answer():
                 self._control_socket.answer(action.ticket, action.reply)
+            case Report():
+                self._control_socket.tell(action.ticket, action.progress)
+            case Load():
+                return [self._load(action)]
+            case Prepare():
+                self._nurseries.prepare(action.generation, action.settings)
+            case Forget():
+                self._nurseries.forget(action.generation)
             case Log():
                 log.log(action.level, "%s", action.text)
+            case ReopenLog():
+                self._reopen_log()
             case Exit():
                 self.exit_code = action.code
             case _:
@@ -84,7 +119,8 @@ class Performer:
 
     def _fork(self, action: Fork) -> Event:
         try:
-            worker = self._nursery.spawn(action.ordinal, self._not_inherited())
+            nursery = self._nurseries[action.generation]
+            worker = nursery.spawn(action.ordinal, self._not_inherited(action.generation))
         except OSError as error:
             return ForkFailed(action.serial, error.strerror or str(error))
         self._processes[action.serial] = worker.process
@@ -93,8 +129,24 @@ class Performer:
         self._waiter.watch(worker.control, partial(self._hear, action.serial))
         return Forked(action.serial, worker.process.pid)
 
-    def _not_inherited(self) -> list[Closeable]:
-        return [*self._belongings, *self._processes.values(), *self._pipes.values()]
+    def _load(self, action: Load) -> Event:
+        """Whatever goes wrong with a conf, the master lives."""
+        try:
+            settings = self._load_settings()
+            self._nurseries.bind(settings)
+        except (CannotLoad, CannotListen) as error:
+            return LoadFailed(str(error), action.ticket)
+        except Exception:
+            return LoadFailed(traceback.format_exc(), action.ticket)
+        return Loaded(settings, action.ticket)
+
+    def _not_inherited(self, generation: int) -> list[Closeable]:
+        return [
+            *self._belongings,
+            *self._processes.values(),
+            *self._pipes.values(),
+            *self._nurseries.not_inherited(generation),
+        ]
 
     def _tell(self, action: Tell) -> None:
         pipe = self._pipes.get(action.serial)

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from skitaid.workers import settings as worker
 
 
+class CannotLoad(Exception):
+    """The conf cannot be read again. The message is for the operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One server of the fleet."""

@@ -58,7 +58,14 @@ def main() -> int:
 
     listener = listen(settings.ip, settings.port)
     notify = Notify(given.notify_fd)
-    master = Master(settings, listener, run_worker, notify=notify, not_inherited=(pid_file,))
+    master = Master(
+        settings,
+        listener,
+        run_worker,
+        load=lambda: settings,
+        notify=notify,
+        not_inherited=(pid_file,),
+    )
     code = master.run()
     pid_file.remove()
     return code
