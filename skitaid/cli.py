@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from skitaid import check as checking
-from skitaid import conf, scaffold
+from skitaid import conf, masters, scaffold
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
@@ -183,6 +183,19 @@ def stop(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
 def restart(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
     """Stop and start all servers, or only NAME. A conf with a mistake changes nothing."""
     _tell_start(paths, command.restart(paths, names, graceful))
+
+
+@main.command("reload")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@pass_paths
+def reload(paths: Paths, names: tuple[str, ...]) -> None:
+    """Take over changes of confs and apps, in all servers or only NAME.
+
+    New workers replace the old ones one by one, and no request is lost. If the conf has a
+    mistake or an app does not import, it says why, and the old workers go on.
+    """
+    done = masters.reload(paths, names, click.echo)
+    click.echo("\n".join(f"{name} is reloaded" for name in done))
 
 
 @main.command("status")
