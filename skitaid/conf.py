@@ -71,6 +71,11 @@ def load_server(
         run_dir=os.path.abspath(run_dir),
         drain_timeout=server["drain_timeout"],
         worker=inner,
+        boot_timeout=server["boot_timeout"],
+        max_requests=server["max_requests"],
+        max_requests_jitter=server["max_requests_jitter"],
+        max_rss=server["max_rss"],
+        max_age=server["max_age"],
     )
 
 
@@ -193,6 +198,7 @@ def _worker(
         forward_proxy=server["proxy"],
         tls=_tls(sections.get("certification"), server, path, complaints),
         drain_timeout=server["drain_timeout"],
+        worker_timeout=server["worker_timeout"],
     )
 
 

@@ -123,6 +123,12 @@ SERVER = (
     Key("body_timeout", values.seconds(0.01), f"{_LIMITS.body_timeout:g}", "a pause; then 408"),
     Key("keepalive_timeout", values.seconds(0.01), f"{_LIMITS.keepalive_timeout:g}", "idle time"),
     Key("drain_timeout", values.seconds(0), f"{_WORKER.drain_timeout:g}", "for a leaving worker"),
+    Key("worker_timeout", values.seconds(0), f"{_WORKER.worker_timeout:g}", "then it is replaced"),
+    Key("boot_timeout", values.seconds(0), "60", "from a worker's fork to its being ready"),
+    Key("max_requests", values.whole(0), "0", "of a worker, which is replaced then; 0 is never"),
+    Key("max_requests_jitter", values.whole(0), "0", "up to so many more, by chance"),
+    Key("max_rss", values.size(0), "0", "of a worker, which is replaced then; 0 is never"),
+    Key("max_age", values.seconds(0), "0", "of a worker, which is replaced then; 0 is never"),
 )
 
 CERTIFICATION = (

@@ -34,6 +34,20 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Dump:
+    """Have the worker write to the log what it is doing: it seems to hang."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read the slots of these workers."""
+
+    ordinals: tuple[tuple[int, int], ...]  # serial, ordinal
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """All workers are ready for the first time: tell whoever waits for the start."""
 
@@ -102,6 +116,8 @@ Action = (
     Fork
     | Tell
     | Kill
+    | Dump
+    | Look
     | Announce
     | Answer
     | Report

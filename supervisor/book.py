@@ -55,6 +55,8 @@ class Book:
         self.fallback: Generation | None = None
         self.change: Change | None = None
         self.extra = 0  # workers more than the conf says, by TTIN and TTOU
+        self.look_at: float | None = None  # when the slots are looked at next
+        self.overslept = False  # whether the last look was late
         self.exit_code = 0
         self.started = now
         self.last_error = ""
@@ -70,12 +72,15 @@ class Book:
     def enter(self, generation: Generation, now: float) -> Child:
         """A new child, about to be forked."""
         self._serial += 1
+        limits = generation.settings
         child = Child(
             self._serial,
             self._free_ordinal(),
             generation.number,
             forked_at=now,
-            drain_timeout=generation.settings.drain_timeout,
+            drain_timeout=limits.drain_timeout,
+            boot_by=now + limits.boot_timeout if limits.boot_timeout else None,
+            old_at=now + limits.max_age if limits.max_age else None,
         )
         self.children[child.serial] = child
         return child

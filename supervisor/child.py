@@ -38,6 +38,8 @@ class Child:
     generation: int  # of code and conf
     forked_at: float
     drain_timeout: float = 30.0  # seconds, as of its generation's conf
+    boot_by: float | None = None  # when it is to be ready
+    old_at: float | None = None  # when it is to be replaced
     state: State = State.BOOTING
     pid: int = 0  # 0 until the fork has happened
     ready_at: float | None = None

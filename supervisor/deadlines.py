@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skitaid.supervisor.book import Book
+from skitaid.supervisor.child import State
 from skitaid.supervisor.rolling import wants_one_more
 
 
@@ -17,5 +18,11 @@ def _deadlines(book: Book) -> Iterator[float]:
     for child in book.children.values():
         if child.kill_at is not None:
             yield child.kill_at
+        if child.state is State.BOOTING and child.boot_by is not None:
+            yield child.boot_by
+        if child.state is State.READY and child.old_at is not None and not child.worn:
+            yield child.old_at
+    if book.look_at is not None:
+        yield book.look_at
     if book.missing() or wants_one_more(book):
         yield book.fork_from()

@@ -18,6 +18,7 @@ from skitaid.supervisor.actions import (
     Action,
     Announce,
     Answer,
+    Dump,
     Exit,
     Fork,
     Kill,
@@ -38,6 +39,7 @@ from skitaid.supervisor.events import (
     Loaded,
     LoadFailed,
     LogsMoved,
+    Looked,
     NewsOfWorker,
     ReloadWanted,
     Started,
@@ -52,6 +54,8 @@ from skitaid.supervisor.events import (
     WorkerWantsShutdown,
 )
 from skitaid.supervisor.exit_code import describe
+from skitaid.supervisor.liveness import DUMP_TIME, boots_too_long, look, looked
+from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
 from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all
 from skitaid.workers import control
@@ -78,6 +82,8 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
             return rolling.load_failed(book, event, now)
         case CountWanted():
             return _count(book, event)
+        case Looked():
+            return looked(book, event, now)
         case LogsMoved():
             return _reopen_logs(book, event)
         case ForkFailed():
@@ -100,7 +106,7 @@ def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[
         case WorkerDraining():
             return _draining(child, event)
         case WorkerWantsRestart():
-            return _wants_restart(child, event)
+            return wear(child, f"it asks for it: {event.reason}")
         case WorkerWantsShutdown():
             cause = f"an app asks for it in {child}"
             return stop(book, StopWanted(graceful=True, cause=cause), now)
@@ -153,14 +159,6 @@ def _draining(child: Child, event: WorkerDraining) -> list[Action]:
     return [Log(logging.INFO, f"{child} finishes {event.in_flight} requests and leaves")]
 
 
-def _wants_restart(child: Child, event: WorkerWantsRestart) -> list[Action]:
-    """It is replaced when its turn comes. Asking twice is asking once."""
-    if child.worn:
-        return []
-    child.worn = event.reason
-    return [Log(logging.INFO, f"{child} asks to be replaced: {event.reason}")]
-
-
 def _hung_up(child: Child, now: float) -> list[Action]:
     """Usually its death follows at once. If not, it can be told nothing any more."""
     if child.kill_at is None:
@@ -211,7 +209,7 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
 
 
 def _settle(book: Book, now: float) -> list[Action]:
-    actions = _kill_overdue(book, now)
+    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
     if book.stage is Stage.STOPPING:
         actions += rolling.give_up(book)
         return actions if book.children else [*actions, Exit(book.exit_code)]
@@ -220,7 +218,17 @@ def _settle(book: Book, now: float) -> list[Action]:
     if book.stage is Stage.STARTING and len(book.ready()) >= book.count:
         book.stage = Stage.SERVING
         actions.append(Announce(address(book.settings)))
+    actions += [*look(book, now), *aged(book, now)]
     return [*actions, *rolling.advance(book, now)]
+
+
+def _boot_overdue(book: Book, now: float) -> list[Action]:
+    actions: list[Action] = []
+    for child in boots_too_long(book, now):
+        leaves(child, now, after=DUMP_TIME)
+        reason = f"{child} was not ready {now - child.forked_at:.0f} s after its fork"
+        actions += [Dump(child.serial), *_boot_trouble(book, child, reason, now)]
+    return actions
 
 
 def _kill_overdue(book: Book, now: float) -> list[Action]:

@@ -124,6 +124,23 @@ class CountWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What a worker has written into its slot."""
+
+    serial: int
+    heartbeat: float | None  # of the master's clock; None if there was none yet
+    rss: int  # bytes
+    in_flight: int  # requests
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The slots were read."""
+
+    figures: tuple[Figures, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LogsMoved:
     """Somebody has moved the log files away: write to new ones."""
 
@@ -168,6 +185,7 @@ Event = (
     | LoadFailed
     | CountWanted
     | LogsMoved
+    | Looked
     | StopWanted
     | Asked
 )

@@ -45,7 +45,7 @@ class Nurseries:
         """Workers of this generation will be forked; its address is bound."""
         address = self._addresses[generation] = _address(settings)
         self._nurseries[generation] = Nursery(
-            self.run_worker, settings.worker, self._listeners[address], self.scoreboard
+            self.run_worker, settings, self._listeners[address], self.scoreboard
         )
 
     def forget(self, generation: int) -> None:

@@ -21,12 +21,14 @@ from skitaid.supervisor.actions import (
     Action,
     Announce,
     Answer,
+    Dump,
     Exit,
     Forget,
     Fork,
     Kill,
     Load,
     Log,
+    Look,
     Prepare,
     ReopenLog,
     Report,
@@ -36,10 +38,12 @@ from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.control_socket import ControlSocket
 from skitaid.supervisor.events import (
     Event,
+    Figures,
     Forked,
     ForkFailed,
     Loaded,
     LoadFailed,
+    Looked,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
@@ -56,6 +60,7 @@ from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.spawn import Closeable
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers import control
+from skitaid.workers.scoreboard import Field, Slot
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +99,10 @@ class Performer:
                 self._tell(action)
             case Kill():
                 self._kill(action)
+            case Dump():
+                self._dump(action)
+            case Look():
+                return [self._look(action)]
             case Announce():
                 log.info("all workers are ready at %s", action.address)
                 self._notify.ready(f"ready {action.address}")
@@ -164,6 +173,15 @@ class Performer:
         if process:  # else it was reaped just now, and its death is the next event
             process.send(signal.SIGKILL)
 
+    def _dump(self, action: Dump) -> None:
+        process = self._processes.get(action.serial)
+        if process:
+            process.send(signal.SIGUSR2)
+
+    def _look(self, action: Look) -> Event:
+        board = self._nurseries.scoreboard
+        return Looked(tuple(_figures(serial, board[slot]) for serial, slot in action.ordinals))
+
     def _hear(self, serial: int) -> list[Event]:
         """The next record of a worker; nothing if none waits."""
         try:
@@ -200,6 +218,12 @@ class Performer:
         pipe = self._pipes.pop(serial)
         self._waiter.forget(pipe)
         pipe.close()
+
+
+def _figures(serial: int, slot: Slot) -> Figures:
+    beat = slot[Field.HEARTBEAT]
+    heartbeat = beat / 1e9 if beat else None
+    return Figures(serial, heartbeat, slot[Field.RSS], slot[Field.IN_FLIGHT])
 
 
 def _event(serial: int, record: control.FromWorker) -> Event:

@@ -126,3 +126,5 @@ class Settings:
     forward_proxy: bool = False
     tls: Tls | None = None
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`
+    worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never
+    max_requests: int = 0  # answered requests after which this worker asks to be replaced; 0: never

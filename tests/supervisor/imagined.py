@@ -14,6 +14,7 @@ from skitaid.supervisor.actions import (
     Kill,
     Load,
     Log,
+    Look,
     Prepare,
     Report,
     Tell,
@@ -29,7 +30,9 @@ from skitaid.workers import settings as worker
 A = TypeVar("A")
 
 
-def settings(processes: int = 2, drain_timeout: float = 30.0) -> Settings:
+def settings(
+    processes: int = 2, drain_timeout: float = 30.0, worker_timeout: float = 0.0, **more: Any
+) -> Settings:
     """The settings of a server named web."""
     return Settings(
         name="web",
@@ -38,27 +41,31 @@ def settings(processes: int = 2, drain_timeout: float = 30.0) -> Settings:
         processes=processes,
         run_dir="/nowhere",
         drain_timeout=drain_timeout,
-        worker=worker.Settings(name="web", routes=()),
+        worker=worker.Settings(name="web", routes=(), worker_timeout=worker_timeout),
+        **more,
     )
 
 
 class ImaginedMaster:
     """`done` holds the actions that the last event has caused. Forks succeed at once, or fail."""
 
-    def __init__(self, processes: int = 2) -> None:
+    def __init__(self, processes: int = 2, **more: Any) -> None:
         self.now = 1000.0
         self.book = Book(
-            settings(processes), self.now, lambda: 0.0, pid=1, unix_time=1_700_000_000.0
+            settings(processes, **more), self.now, lambda: 0.0, pid=1, unix_time=1_700_000_000.0
         )
         self.done: list[Action] = []
         self.alive: dict[int, int] = {}  # ordinal by serial
         self.exit_code: int | None = None
         self.forks_fail = False
         self.doomed: list[int] = []  # killed, and not yet dead
-        self.conf: Settings | str = settings(processes)  # what a reload reads: a str is a mistake
+        # What a reload reads; a str is a mistake.
+        self.conf: Settings | str = settings(processes, **more)
         self.generations = {1}  # that can be forked
         self.replies: dict[int, Reply] = {}  # by ticket
         self.progress: list[str] = []
+        self.beats: dict[int, float | None] = {}  # the last heartbeat, by serial; else it is now
+        self.rss: dict[int, int] = {}  # bytes, by serial; else none
 
     def tell(self, event: ev.Event) -> None:
         """An event happens now."""
@@ -86,7 +93,17 @@ class ImaginedMaster:
             self.generations.remove(action.generation)
         if isinstance(action, Load):
             return [self._load(action)]
+        if isinstance(action, Look):
+            return [self._look(action)]
         return [self._fork(action)] if isinstance(action, Fork) else []
+
+    def _look(self, action: Look) -> ev.Event:
+        return ev.Looked(
+            tuple(
+                ev.Figures(serial, self.beats.get(serial, self.now), self.rss.get(serial, 0), 3)
+                for serial, _ in action.ordinals
+            )
+        )
 
     def _load(self, action: Load) -> ev.Event:
         if isinstance(self.conf, str):

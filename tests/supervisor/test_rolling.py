@@ -296,7 +296,7 @@ def test_asking_twice_is_asking_once() -> None:
     master = ImaginedMaster()
     first, _ = master.serve()
     master.tell(ev.WorkerWantsRestart(first, "was.restart()"))
-    assert "asks to be replaced: was.restart()" in master.logged()
+    assert "asks for it: was.restart()" in master.logged()
     master.tell(ev.WorkerWantsRestart(first, "was.restart()"))
     assert master.logged() == ""
 
