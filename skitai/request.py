@@ -24,11 +24,13 @@ class Request:
     fields: header fields in order, as they came.
     version: "1.1" or "1.0".
     peer: address of the client, "" when it is not known (a unix socket).
+    began: monotonic time at which its first byte came.
     """
 
     __slots__ = (
         "_args",
         "_lookup",
+        "began",
         "body",
         "fields",
         "method",
@@ -46,6 +48,7 @@ class Request:
         body: bytes,
         version: str,
         peer: str,
+        began: float = 0.0,
     ) -> None:
         self.method = method
         self.target = target
@@ -54,6 +57,7 @@ class Request:
         self.body = body
         self.version = version
         self.peer = peer
+        self.began = began
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
 

@@ -17,6 +17,7 @@ import socket
 from enum import Enum
 
 from . import control
+from .scoreboard import Field, Slot, State
 from .site import WebSite
 
 log = logging.getLogger(__name__)
@@ -38,11 +39,13 @@ class Life:
         loop: asyncio.AbstractEventLoop,
         site: WebSite,
         pipe: socket.socket,
+        slot: Slot,
         drain_timeout: float,
     ) -> None:
         self._loop = loop
         self._site = site
         self._pipe = pipe
+        self._slot = slot
         self._drain_timeout = drain_timeout
         self._over: asyncio.Future[None] = loop.create_future()
         self.phase = Phase.SERVING
@@ -53,6 +56,7 @@ class Life:
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._loop.add_signal_handler(signal.SIGQUIT, self.retire)
+        self._slot[Field.STATE] = State.SERVING
         self._tell(control.Ready())
         try:
             await self._over
@@ -65,6 +69,7 @@ class Life:
         if self.phase is not Phase.SERVING:
             return
         self.phase = Phase.RETIRING
+        self._slot[Field.STATE] = State.RETIRING
         self._loop.call_later(self._drain_timeout, self._time_is_up)
         self._tell(control.Draining(self._site.busy()))
         self._site.drain(self.stop)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import ssl
+import time
 
 import uvloop
 
 from . import control
 from .apps import AppFailed, load_all
+from .heartbeat import Heartbeat
 from .life import Life
-from .scoreboard import Scoreboard
+from .scoreboard import Field, Scoreboard, Slot, State
 from .settings import Settings
 from .site import WebSite
+from .watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ def main(
     scoreboard has the same index.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
+    watchdog = Watchdog()
+    slot = scoreboard[ordinal]
+    _introduce(slot, settings)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -41,11 +48,22 @@ def main(
     except (AppFailed, ssl.SSLError, OSError) as error:
         control.send(pipe, control.BootFailed(str(error)[-control.TEXT_MAX :]))
         return control.EXIT_BOOT_FAILED
-    life = Life(loop, site, pipe, settings.drain_timeout)
+    life = Life(loop, site, pipe, slot, settings.drain_timeout)
+    watchdog.report = site.requests_in_hand
+    heartbeat = Heartbeat(loop, slot, settings.worker_timeout, site.handlers)
+    heartbeat.beat()
     try:
         loop.run_until_complete(life.lead(listener))
         # One more round, so that what was closed at the end really closes.
         loop.run_until_complete(asyncio.sleep(0))
     finally:
+        heartbeat.stop()
         loop.close()
     return control.EXIT_CLEAN
+
+
+def _introduce(slot: Slot, settings: Settings) -> None:
+    slot[Field.PID] = os.getpid()
+    slot[Field.STARTED] = time.monotonic_ns()
+    slot[Field.THREADS] = settings.threads
+    slot[Field.STATE] = State.BOOTING

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 
 from skitai.app import Application
 
+from . import in_hand
 from .clients.fanout import Fanout
 from .engine import WorkerEngine
 from .handoff import Handoff
+from .heartbeat import Handlers
 from .settings import Settings
 from .slots import Slots
 from .threads import HandlerThreads
@@ -69,6 +71,15 @@ class WebSite:
     def busy(self) -> int:
         """Connections with a request in hand."""
         return self._connections.busy()
+
+    def handlers(self) -> Handlers:
+        """What the handler threads are doing."""
+        threads = self._threads
+        return Handlers(threads.slots.running, threads.parked(), threads.queued())
+
+    def requests_in_hand(self) -> str:
+        """Each with its age and what it is doing, for the log. From any thread."""
+        return in_hand.listing(self._connections.in_hand(), self._dispatcher.tasks)
 
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Accept no more; close each connection when it is answered; then say so."""

@@ -109,6 +109,14 @@ class HandlerThreads:
         """Whether a new request must be refused with 503."""
         return len(self._jobs) + len(self._fresh) >= self._queue_limit
 
+    def parked(self) -> int:
+        """Handlers that wait for results."""
+        return self._parked
+
+    def queued(self) -> int:
+        """Jobs that wait for a thread."""
+        return len(self._jobs) + len(self._fresh)
+
     def submit(self, job: Job) -> None:
         """Run a job when a slot is free."""
         self._fresh.append(job)

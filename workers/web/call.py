@@ -51,6 +51,16 @@ class WebCall:
         self._data = b""
         self._keep_alive = True
 
+    @property
+    def request(self) -> Request:
+        """The one it answers."""
+        return self._request
+
+    @property
+    def handler_name(self) -> str:
+        """For messages."""
+        return name_of(self._found.route.handler)
+
     def run(self) -> None:
         """On a handler thread."""
         try:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import Protocol, cast
 
 import httptools
@@ -60,6 +61,7 @@ class ClientConnection(asyncio.Protocol):
     """HTTP/1.1 as a server (RFC 9112)."""
 
     __slots__ = (
+        "_began",
         "_body",
         "_body_since",
         "_body_size",
@@ -127,6 +129,7 @@ class ClientConnection(asyncio.Protocol):
     def _reset(self) -> None:
         """Ready for the next request to arrive."""
         self._target = b""
+        self._began = 0.0
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_size = 0
@@ -142,6 +145,11 @@ class ClientConnection(asyncio.Protocol):
     def is_busy(self) -> bool:
         """A request is being received or answered."""
         return self._in_hand is not None or bool(self._queue) or bool(self._is_receiving)
+
+    @property
+    def in_hand(self) -> Request | None:
+        """The request that is being answered. From any thread."""
+        return self._in_hand
 
     @property
     def keep_alive(self) -> bool:
@@ -340,6 +348,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._is_receiving = True
+        self._began = monotonic()
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -414,6 +423,7 @@ class ClientConnection(asyncio.Protocol):
             b"".join(self._body),
             parser.get_http_version(),
             self._peer,
+            self._began,
         )
         keep_alive = parser.should_keep_alive()
         if not keep_alive:

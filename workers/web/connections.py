@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from skitai.request import Request
+
 COARSE = 1.0  # seconds: deadlines are kept no more exactly than that
 NEVER = float("inf")
 
@@ -18,6 +20,10 @@ class Connection(Protocol):
     """What is asked of a client connection here."""
 
     deadline: float  # loop time; NEVER while a handler runs
+
+    @property
+    def in_hand(self) -> Request | None:
+        """The request that is being answered."""
 
     @property
     def is_busy(self) -> bool:
@@ -50,6 +56,11 @@ class Connections:
     def busy(self) -> int:
         """Connections with a request in hand."""
         return sum(connection.is_busy for connection in self._open)
+
+    def in_hand(self) -> list[Request]:
+        """The requests that are being answered. From any thread."""
+        held = [connection.in_hand for connection in list(self._open)]
+        return [request for request in held if request is not None]
 
     def add(self, connection: Connection) -> None:
         """A client has connected."""

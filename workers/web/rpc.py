@@ -94,6 +94,16 @@ class RpcCall:
         self._data = b""
         self._keep_alive = True
 
+    @property
+    def request(self) -> Request:
+        """The one it answers."""
+        return self._request
+
+    @property
+    def handler_name(self) -> str:
+        """For messages; which methods a document calls is known only when it has been read."""
+        return "an RPC document"
+
     def run(self) -> None:
         """On a handler thread."""
         try:
