@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from skitaid import check as checking
-from skitaid import conf, masters, scaffold
+from skitaid import conf, enabling, masters, scaffold
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
@@ -196,6 +196,34 @@ def reload(paths: Paths, names: tuple[str, ...]) -> None:
     """
     done = masters.reload(paths, names, click.echo)
     click.echo("\n".join(f"{name} is reloaded" for name in done))
+
+
+@main.command("enable")
+@click.argument("name", metavar="NAME")
+@pass_paths
+def enable(paths: Paths, name: str) -> None:
+    """Link a/NAME into servers-enabled; a fleet that runs starts it.
+
+    A conf with a mistake is not enabled.
+    """
+    enabling.enable(paths, name)
+    click.echo(f"{name} is enabled")
+    if command.is_running(paths):
+        _tell_start(paths, command.look(paths, [name]))
+    else:
+        click.echo("skitaid is not running; skitaid start starts all enabled servers")
+
+
+@main.command("disable")
+@click.argument("name", metavar="NAME")
+@pass_paths
+def disable(paths: Paths, name: str) -> None:
+    """Remove the link to a/NAME; a fleet that runs stops it when all is answered."""
+    enabling.disable(paths, name)
+    click.echo(f"{name} is disabled")
+    if command.is_running(paths):
+        command.look(paths, [name])
+        click.echo(f"{name} is stopped")
 
 
 @main.command("status")

@@ -6,13 +6,14 @@
                   "processes": 1, "workers":
                     [{"ordinal": 0, "pid": 4713, "state": "ready", "age": 12.5, "generation": 1}],
                   "failures": 0, "again_at": null,
-                  "last_error": "", "last_error_at": null}]}
+                  "last_error": "", "last_error_at": null, "complaints": ""}]}
 
 `running`, `pid` and `started` are the fleet's; times are Unix times, ages seconds. A server's
-`state` is starting, running, stopping, stopped, or waiting (it failed `failures` times in a row
-and is tried again at `again_at`); `since` is when it became that. `processes` is how many workers
+`state` is queued (for its turn to start), starting, running, stopping, stopped, or waiting (it
+failed `failures` times in a row and is tried again at `again_at`); `since` is when it became that. `processes` is how many workers
 it shall have, 0 if unknown. A server that runs by itself, by `skitaid serve`, is shown too if
-its conf is enabled; its state is alone.
+its conf is enabled; its state is alone. `complaints` are mistakes in a conf that has changed and is
+not taken over therefore.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class ServerView(msgspec.Struct, frozen=True):
     again_at: float | None
     last_error: str
     last_error_at: float | None
+    complaints: str = ""
 
 
 class FleetView(msgspec.Struct, frozen=True):
@@ -91,6 +93,7 @@ def _view(paths: Paths, report: ServerReport) -> ServerView:
         again_at=report.again_at,
         last_error=error,
         last_error_at=error_at,
+        complaints=report.complaints,
     )
 
 

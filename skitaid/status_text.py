@@ -48,7 +48,7 @@ def fleet_text(view: FleetView) -> RenderableType:
     """A line on the fleet, a row per server, and what went wrong last."""
     if not view.servers:
         return Text(_headline(view))
-    return Group(_headline(view), _table(view), *_errors(view))
+    return Group(_headline(view), _table(view), *_complaints(view), *_errors(view))
 
 
 def _headline(view: FleetView) -> str:
@@ -92,6 +92,14 @@ def _workers(server: ServerView) -> str:
     named = [f"{w.pid}" if w.state == "ready" else f"{w.pid} {w.state}" for w in server.workers]
     missing = server.processes - len(server.workers)
     return ", ".join([*named, *([f"{missing} missing"] if missing > 0 else [])])
+
+
+def _complaints(view: FleetView) -> list[Text]:
+    return [
+        Text(f"{server.name}: its conf has mistakes and is not taken over:\n{server.complaints}")
+        for server in view.servers
+        if server.complaints
+    ]
 
 
 def _errors(view: FleetView) -> list[Text]:

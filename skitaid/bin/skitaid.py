@@ -71,6 +71,7 @@ def _run(options: argparse.Namespace) -> int:
         return _command(paths, options.command, options.name)
     if not options.consol:
         output.to_log(fleet_log(paths))
+        return command.run(paths, log_path=fleet_log(paths))
     return command.run(paths)
 
 

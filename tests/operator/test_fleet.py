@@ -234,12 +234,12 @@ def test_restart_with_a_mistake_changes_nothing(fleet: Fleet, home: Home) -> Non
 
 
 def test_restart_follows_the_enabled_confs(fleet: Fleet, home: Home) -> None:
-    """A new one is started, a removed one is stopped."""
+    """A new one is started, a removed one is stopped and forgotten."""
     fleet.start()
     (home.etc / "servers-enabled" / "api.conf").unlink()
     new = Client(home.write_conf("new"))
     assert home.run("restart").code == 0
-    assert fleet.states() == {"api": "stopped", "new": "running", "web": "running"}
+    assert fleet.states() == {"new": "running", "web": "running"}
     assert new.get("/hello").text == "hello"
 
 
