@@ -19,7 +19,7 @@ from .pool import Pool
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 5.0  # seconds for name, TCP and TLS together
+CONNECT_TIMEOUT = 2.0  # seconds for name, TCP and TLS together
 IDLE_SECONDS = 55.0  # below the 60 s at which common servers and balancers close; see also below
 MARGIN = 1.0  # seconds: how much sooner than the server says we stop using a connection
 
