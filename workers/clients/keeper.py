@@ -71,6 +71,7 @@ class ConnectionKeeper:
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         self.address = address
+        self.node = address.node
         self.host_field = address.host_field
         self.pool: Pool[HttpConnection, Waiter] = Pool(cap)
         self._loop = loop
@@ -163,7 +164,7 @@ class ConnectionKeeper:
         if self.pool.may_open():
             self._open()
         if waiter is not None:
-            waiter.not_connected(f"no connection to {self.address.node}: {reason}")
+            waiter.not_connected(f"no connection to {self.node}: {reason}")
 
     # --- what connections tell ---
 
