@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from skitai.engine import Origin
@@ -13,6 +14,7 @@ _SAFE = "/%:@!$&'()*+,;=~-._"  # RFC 3986 section 3.3; % since it was encoded al
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 
 
+@lru_cache(maxsize=1024)  # an app asks the same few addresses again and again
 def parse_url(url: str) -> tuple[Origin, bytes]:
     """(server, request target) of an absolute URL. Raises WrongUse with what is wrong.
 
@@ -34,6 +36,7 @@ def parse_url(url: str) -> tuple[Origin, bytes]:
     return origin, request_target(parts.path, parts.query)
 
 
+@lru_cache(maxsize=1024)
 def request_target(path: str, query: str = "") -> bytes:
     """The origin-form of RFC 9112 section 3.2.1; what may not stand in it is percent-encoded."""
     target = quote(path or "/", safe=_SAFE)

@@ -9,6 +9,7 @@ A handle belongs to the handler that made it and is used by one thread at a time
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
@@ -19,6 +20,7 @@ from skitai.results import Result, Results, Status
 from skitai.wire import jsonrpc, xmlrpc
 
 Filter = Callable[[Result], object]
+Collecting = Generator[int, bool | None, Results]  # see Handle._collect
 
 DEFAULT_TIMEOUT = 3.0  # seconds, from sending; what getwait() has always waited
 ABANDONED_AFTER = 30.0  # seconds: a call that nobody waits for is given up on the loop
@@ -57,15 +59,12 @@ class Handle:
     def getswait(self, timeout: float | None = None) -> Results:
         """Wait for the results of all members, in the order of the conf; see `getwait`."""
         if self._results is None:
-            collecting = self._collect(self._sent(), self._deadline(timeout))
+            call, deadline = self._sent(), self._deadline(timeout)
+            collecting = self._collect(call, deadline)
             answer: bool | None = None
-            while True:
-                try:
-                    wanted = collecting.send(answer)
-                except StopIteration as done:
-                    self._results = done.value
-                    break
-                answer = self._engine.wait(self._sent(), wanted, self._deadline(timeout))
+            while (wanted := self._next(collecting, answer)) is not None:
+                answer = self._engine.wait(call, wanted, deadline)
+            assert self._results is not None
         return self._results
 
     def wait(self, timeout: float | None = None) -> Awaitable[Result | Results]:
@@ -80,18 +79,25 @@ class Handle:
 
     async def _wait(self, timeout: float | None) -> Result | Results:
         if self._results is None:
-            collecting = self._collect(self._sent(), self._deadline(timeout))
+            call, deadline = self._sent(), self._deadline(timeout)
+            collecting = self._collect(call, deadline)
             answer: bool | None = None
-            while True:
-                try:
-                    wanted = collecting.send(answer)
-                except StopIteration as done:
-                    self._results = done.value
-                    break
-                answer = await self._engine.wait_async(
-                    self._sent(), wanted, self._deadline(timeout)
-                )
+            try:
+                while (wanted := self._next(collecting, answer)) is not None:
+                    answer = await self._engine.wait_async(call, wanted, deadline)
+            except asyncio.CancelledError:
+                self._engine.cancel(call)
+                raise
+        assert self._results is not None
         return self._results if self._asks_all else self._results[0]
+
+    def _next(self, collecting: Collecting, answer: bool | None) -> int | None:
+        """How many replies are needed next; None when the results are complete, and kept."""
+        try:
+            return collecting.send(answer)
+        except StopIteration as done:
+            self._results = done.value
+            return None
 
     def _send(self, ask: Ask, decode: decoding.Decode) -> None:
         if self._call is not None:
@@ -116,18 +122,17 @@ class Handle:
         call.expires = max(call.expires, deadline)
         return deadline
 
-    def _collect(self, call: Call, deadline: float) -> Generator[int, bool | None, Results]:
+    def _collect(self, call: Call, deadline: float) -> Collecting:
         """Yields how many replies are needed; is sent True when they are in, False at the end."""
         members = len(call.nodes)
         results: list[Result | None] = [None] * members
         taken = 0
-        while taken < members:
+        in_time: bool | None = True
+        while taken < members and in_time:
             in_time = yield taken + 1 if self._filter else members
             for reply in call.replies[taken:]:
                 results[reply.member] = self._result(reply)
                 taken += 1
-            if not in_time:
-                break
         if taken < members:
             self._engine.cancel(call)
         waited = deadline - call.sent_at
@@ -141,7 +146,11 @@ class Handle:
     def _result(self, reply: Reply) -> Result:
         result = self._decode(reply)
         if self._filter is not None:
-            self._filter(result)
+            try:
+                self._filter(result)
+            except BaseException:
+                self._engine.cancel(self._sent())  # nobody will take the others' results
+                raise
         return result
 
 

@@ -8,9 +8,10 @@ written by the loop alone once it is sent, but for the fields that say who waits
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+import msgspec
 
 from skitai.results import Status
 
@@ -22,8 +23,7 @@ class Reach(Enum):
     ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """A server named by a URL."""
 
     host: str
@@ -36,16 +36,14 @@ class Origin:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """A cluster of the conf, and how much of it."""
 
     cluster: str
     reach: Reach
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """One HTTP request, ready for the wire but for its Host line, which each member has its own.
 
     start: request line with CRLF. fields: header lines, each with CRLF. idempotent: may be sent
@@ -59,8 +57,7 @@ class Ask:
     expects_body: bool = True  # False for HEAD
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What came of asking one member. Made on the loop; decoded by whoever waits."""
 
     member: int  # its place among those asked

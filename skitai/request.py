@@ -12,6 +12,8 @@ from urllib.parse import unquote
 from skitai.errors import HttpError
 from skitai.wire import urlencoded
 
+_BLANKS = b" \t"  # not part of a field's value, but the parser leaves them at its end
+
 FORM = b"application/x-www-form-urlencoded"
 
 
@@ -76,7 +78,7 @@ class Request:
         if self._lookup is None:
             self._lookup = {key.lower(): value for key, value in reversed(self.fields)}
         value = self._lookup.get(name)
-        return None if value is None else value.rstrip(b" \t")  # the parser leaves them there
+        return None if value is None else value.rstrip(_BLANKS)
 
     def get_header(self, name: str, default: str | None = None) -> str | None:
         """The first header field of this name, case ignored."""
@@ -85,7 +87,8 @@ class Request:
 
     def get_raw_header(self) -> list[str]:
         """All header fields as "Name: value", in order."""
-        return [f"{k.decode('latin-1')}: {v.decode('latin-1')}" for k, v in self.fields]
+        lines = (name + b": " + value.rstrip(_BLANKS) for name, value in self.fields)
+        return [line.decode("latin-1") for line in lines]
 
     def split_uri(self) -> tuple[str, str | None, str | None, str | None]:
         """(path, params, query, fragment), undecoded; with their ";", "?" and "#", None if absent.

@@ -65,7 +65,8 @@ class Result:
     def __str__(self) -> str:
         if self.ok:
             return str(self.data)
-        return f"{self.node}: {self.status.name.lower().replace('_', ' ')}: {self.msg}"
+        where = "" if self.node in self.msg else f"{self.node}: "
+        return f"{where}{self.status.name.lower().replace('_', ' ')}: {self.msg}"
 
     def __repr__(self) -> str:
         return (

@@ -91,6 +91,7 @@ LIMIT_FIELDS = {
     "queue": "max_queue",
     "header_timeout": "header_timeout",
     "body_timeout": "body_timeout",
+    "body_rate": "min_body_rate",
     "keepalive_timeout": "keepalive_timeout",
 }
 
@@ -121,6 +122,7 @@ SERVER = (
     Key("max_queue", values.whole(1), f"{_LIMITS.queue}", "waiting requests; beyond it 503"),
     Key("header_timeout", values.seconds(0.01), f"{_LIMITS.header_timeout:g}", "then 408"),
     Key("body_timeout", values.seconds(0.01), f"{_LIMITS.body_timeout:g}", "a pause; then 408"),
+    Key("min_body_rate", values.size(1), f"{_LIMITS.body_rate}", "bytes a second; slower: 408"),
     Key("keepalive_timeout", values.seconds(0.01), f"{_LIMITS.keepalive_timeout:g}", "idle time"),
     Key("drain_timeout", values.seconds(0), f"{_WORKER.drain_timeout:g}", "for a leaving worker"),
     Key("worker_timeout", values.seconds(0), f"{_WORKER.worker_timeout:g}", "then it is replaced"),

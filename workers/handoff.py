@@ -54,6 +54,8 @@ class Handoff:
     def _drain(self) -> None:
         self._awake = False
         tasks = self._tasks
+        if self._closed:
+            tasks.clear()
         for _ in range(len(tasks)):  # a bounded pass: what is posted meanwhile wakes us again
             task = tasks.popleft()
             try:

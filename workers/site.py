@@ -74,8 +74,8 @@ class WebSite:
 
     def handlers(self) -> Handlers:
         """What the handler threads are doing."""
-        threads = self._threads
-        return Handlers(threads.slots.running, threads.parked(), threads.queued())
+        counts = self._threads.counts()
+        return Handlers(counts.running, counts.parked, counts.queued)
 
     def requests_in_hand(self) -> str:
         """Each with its age and what it is doing, for the log. From any thread."""

@@ -72,6 +72,18 @@ class Runner:
         self._threads._resume(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Where everybody is at one moment; every thread is idle, parked, or holds a run slot."""
+
+    threads: int
+    idle: int
+    parked: int  # those released that have no slot yet included
+    released: int
+    running: int
+    queued: int  # jobs without a thread
+
+
 class HandlerThreads:
     """The handler threads of one worker, and the queue before them."""
 
@@ -109,13 +121,17 @@ class HandlerThreads:
         """Whether a new request must be refused with 503."""
         return len(self._jobs) + len(self._fresh) >= self._queue_limit
 
-    def parked(self) -> int:
-        """Handlers that wait for results."""
-        return self._parked
-
-    def queued(self) -> int:
-        """Jobs that wait for a thread."""
-        return len(self._jobs) + len(self._fresh)
+    def counts(self) -> Counts:
+        """For the status, and for tests. From any thread; `queued` is exact on the loop."""
+        with self._lock:
+            return Counts(
+                threads=self._count,
+                idle=len(self._idle),
+                parked=self._parked,
+                released=len(self._resumable),
+                running=self.slots.running,
+                queued=len(self._jobs) + len(self._fresh),
+            )
 
     def submit(self, job: Job) -> None:
         """Run a job when a slot is free."""

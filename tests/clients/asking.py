@@ -54,7 +54,7 @@ async def _bounded(test: Awaitable[None]) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop go round until `condition` holds; the test's own time limit bounds it."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110  # it changes in callbacks that tell nobody
         await asyncio.sleep(0)
 
 
@@ -83,7 +83,7 @@ class Ground:
 
     async def ask(self, ask: Ask, timeout: float = PATIENCE) -> Result:
         """The result of the member that is chosen."""
-        return cast(Result, await self.send(ask).wait(timeout))
+        return await result_of(self.send(ask), timeout)
 
     async def get(self, path: str, timeout: float = PATIENCE) -> Result:
         return await self.ask(calls.get(path.encode()), timeout)
@@ -119,6 +119,11 @@ async def exchange(keeper: ConnectionKeeper, ask: Ask) -> Outcome:
     outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     HttpExchange(keeper, ask, outcome.set_result).start()
     return await outcome
+
+
+async def result_of(handle: HttpHandle, timeout: float = PATIENCE) -> Result:
+    """The result of a call to one server."""
+    return cast(Result, await handle.wait(timeout))
 
 
 def in_thread(function: Callable[..., None], *args: object) -> Awaitable[None]:

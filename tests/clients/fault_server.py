@@ -21,6 +21,7 @@ import xmlrpc.client
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 PATIENCE = 30.0  # seconds; only a test that fails waits that long
 PIECE = b"x" * 65536
@@ -394,7 +395,7 @@ def fail() -> None:
     raise xmlrpc.client.Fault(42, "the catalogue is closed")
 
 
-METHODS: dict[str, Callable[..., object]] = {
+METHODS: dict[str, Callable[..., Any]] = {
     "add": add,
     "catalog.search": search,
     "catalog.fail": fail,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from asking import asking, exchange, in_thread, on_uvloop, until
+from asking import asking, exchange, in_thread, on_uvloop, result_of, until
 from fault_server import PATIENCE, FaultServer, mute, refusing_port
 
 from skitai import calls
@@ -114,7 +114,9 @@ async def test_a_member_that_hangs_is_status_1_at_the_deadline(
 ) -> None:
     """Wherever it hangs; its connection is closed, since its answer may still come."""
     with asking(faults) as ground:
-        result = await ground.get(path, SOON)
+        handle = ground.send(calls.get(path.encode()))
+        await in_thread(faults.wait_seen, 1)
+        result = await result_of(handle, SOON)
         assert (result.status, result.code, result.data) == (1, 0, "")
         assert result.msg == f"no answer from {faults.node} within {SOON:g} s"
         assert await ground.at_rest() == NONE_LEFT
@@ -298,6 +300,7 @@ async def test_map_has_a_result_of_each_member_in_the_order_of_the_conf(
         asking(hanging, faults, sock.getsockname()[1], closing, other) as ground,
     ):
         handle = ground.send(calls.get(b"/path"), Reach.ALL)
+        await in_thread(hanging.wait_seen, 1)
         await ground.engine.wait_async(handle._sent(), 4, time.monotonic() + PATIENCE)
         results = cast(Results, await handle.wait(0))
         assert results.status == [1, 3, 0, 2, 3]

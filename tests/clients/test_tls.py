@@ -91,6 +91,7 @@ async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA) 
 async def test_a_server_without_tls_is_not_connected(authority: trustme.CA) -> None:
     """It answers the handshake with plain HTTP."""
     loop = asyncio.get_running_loop()
+
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")

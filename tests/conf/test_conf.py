@@ -201,6 +201,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     max_queue = 10
     header_timeout = 0.5
     body_timeout = 1.5m
+    min_body_rate = 1k
     keepalive_timeout = 10s
     drain_timeout = 0
     [routes:line]
@@ -211,10 +212,10 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     assert (settings.port, settings.processes, settings.drain_timeout) == (80, 2, 0.0)
     assert settings.worker == worker.Settings(
         name="shop",
-        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:25"),),
+        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:26"),),
         threads=3,
         threads_max=30,
-        limits=worker.Limits(4096, 32768, 50, 1024**3, 0.5, 90.0, 10.0, 10),
+        limits=worker.Limits(4096, 32768, 50, 1024**3, 0.5, 90.0, 1024, 10.0, 10),
         static_max_age=300,
         result_cache_entries=2000,
         session_timeout=3600,

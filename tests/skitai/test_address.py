@@ -123,9 +123,7 @@ def test_an_address_without_a_name_is_refused(address: str) -> None:
         split_cluster(address)
 
 
-@pytest.mark.parametrize(
-    ("host", "node"), [("example.com", "example.com:80"), ("::1", "[::1]:80")]
-)
+@pytest.mark.parametrize(("host", "node"), [("example.com", "example.com:80"), ("::1", "[::1]:80")])
 def test_an_origin_is_named_as_in_results(host: str, node: str) -> None:
     """With IPv6 in brackets."""
     assert Origin(host, 80, tls=False).node == node

@@ -22,7 +22,7 @@ def was(engine: ImaginedEngine) -> WAS:
     return WAS(engine, cast(Any, None), cast(Any, None))
 
 
-def xml(value: object, member: int = 0) -> Any:
+def xml(value: Any, member: int = 0) -> Any:
     body = xmlrpc.client.dumps((value,), methodresponse=True).encode()
     return reply(body, "text/xml", member=member)
 
@@ -322,11 +322,14 @@ def test_a_filter_sees_each_result_once_and_the_late_ones_last() -> None:
 
 
 def test_what_a_filter_raises_is_raised() -> None:
-    """The app's mistake is not taken for a member's."""
+    """The app's mistake is not taken for a member's, and what is still out is given up."""
 
     def raising(rs: Result) -> None:
         raise KeyError("name")
 
-    engine = ImaginedEngine(1, [[reply(b"x")]])
+    engine = ImaginedEngine(2, [[xml("a", 0)]])
+    s = was(engine).map("all/rpc2", filter=raising)
+    s.hello()
     with pytest.raises(KeyError):
-        was(engine).wget("http://example.com", filter=raising).getwait()
+        s.getswait()
+    assert engine.cancelled == engine.sent

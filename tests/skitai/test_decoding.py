@@ -50,7 +50,8 @@ def test_other_types_are_bytes(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "charset", ["klingon", "", '"', "hex", "rot13", "idna", "undefined", "é", "utf-8, utf-8", "a" * 9999]
+    "charset",
+    ["klingon", "", '"', "hex", "rot13", "idna", "undefined", "é", "utf-8, utf-8", "a" * 9999],
 )
 def test_a_charset_of_no_use_is_taken_for_utf_8(charset: str) -> None:
     """Unknown to Python, no charset at all, or one that cannot decode any bytes."""
@@ -126,9 +127,7 @@ def test_another_status_than_200_is_no_rpc_answer(decode: decoding.Decode, code:
         (decoding.json_rpc, b"[" * 100_000, "not JSON"),
     ],
 )
-def test_what_is_no_rpc_answer_is_status_2(
-    decode: decoding.Decode, body: bytes, said: str
-) -> None:
+def test_what_is_no_rpc_answer_is_status_2(decode: decoding.Decode, body: bytes, said: str) -> None:
     """With a sentence on what is wrong with it."""
     result = decode(reply(body, "text/xml"))
     assert (result.status, result.code, result.data) == (2, 200, "")
@@ -165,7 +164,9 @@ TAGS = [
     *("name", "int", "i4", "i8", "double", "boolean", "string", "base64", "dateTime.iso8601"),
     *("nil", "biginteger", "bigdecimal", "ex:nil", "unknown"),
 ]
-TEXTS = st.sampled_from(["", "1", "-1", "x", "1.5", "1e999", "20200101T00:00:00", "faultCode", "AAA"])
+TEXTS = st.sampled_from(
+    ["", "1", "-1", "x", "1.5", "1e999", "20200101T00:00:00", "faultCode", "AAA"]
+)
 ELEMENTS = st.recursive(
     TEXTS,
     lambda inner: st.builds(
@@ -187,9 +188,11 @@ def test_no_xml_makes_it_raise(params: str, is_fault: bool) -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["result", "error", "code", "message", "id"]), inner, max_size=3
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["result", "error", "code", "message", "id"]), inner, max_size=3
+        )
     ),
     max_leaves=6,
 )

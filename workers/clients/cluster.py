@@ -25,7 +25,7 @@ class ClusterMember:
     @property
     def node(self) -> str:
         """ "host:port", as in results."""
-        return self.keeper.address.node
+        return self.keeper.node
 
     def asked(self, now: float) -> bool:
         """A request is sent to it. True: it is the probe."""
@@ -67,6 +67,8 @@ class Cluster:
 
         Ejected members are left out, unless that leaves nobody: then all are worth a try.
         """
+        if len(self.members) == 1:
+            return None if tried else self.members[0]
         untried = [member for member in self.members if member not in tried]
         if not untried:
             return None

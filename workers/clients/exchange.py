@@ -8,7 +8,8 @@ come and the request may be repeated (RFC 9110 section 9.2.2).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from skitai.engine import Ask
 from skitai.results import Status
@@ -17,8 +18,7 @@ from .http_connection import HttpConnection
 from .keeper import ConnectionKeeper
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How an exchange ended. was_sent: bytes of the request may have reached the server."""
 
     status: Status
@@ -79,7 +79,7 @@ class HttpExchange:
             self._repeated = True
             self._keeper.want(self)
             return
-        msg = f"{self._keeper.address.node} {reason}"
+        msg = f"{self._keeper.node} {reason}"
         self._finish(Outcome(Status.FAILED, 0, msg, (), b"", was_sent=True))
 
     def _finish(self, outcome: Outcome) -> None:

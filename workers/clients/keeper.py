@@ -19,7 +19,7 @@ from .pool import Pool
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 5.0  # seconds for name, TCP and TLS together
+CONNECT_TIMEOUT = 2.0  # seconds for name, TCP and TLS together
 IDLE_SECONDS = 55.0  # below the 60 s at which common servers and balancers close; see also below
 MARGIN = 1.0  # seconds: how much sooner than the server says we stop using a connection
 
@@ -71,6 +71,7 @@ class ConnectionKeeper:
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         self.address = address
+        self.node = address.node
         self.host_field = address.host_field
         self.pool: Pool[HttpConnection, Waiter] = Pool(cap)
         self._loop = loop
@@ -163,7 +164,7 @@ class ConnectionKeeper:
         if self.pool.may_open():
             self._open()
         if waiter is not None:
-            waiter.not_connected(f"no connection to {self.address.node}: {reason}")
+            waiter.not_connected(f"no connection to {self.node}: {reason}")
 
     # --- what connections tell ---
 

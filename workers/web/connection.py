@@ -29,7 +29,7 @@ import httptools
 from skitai.request import Request
 from skitaid.workers.settings import Limits
 
-from . import reply
+from . import reply, upgrade
 from .connections import NEVER, Connections
 
 LINGER = 2.0  # seconds to read on after a refusal; nginx's lingering_timeout is 5
@@ -71,6 +71,7 @@ class ClientConnection(asyncio.Protocol):
         "_has_deadline",
         "_header_max",
         "_in_hand",
+        "_is_body_apart",
         "_is_deaf",
         "_is_ending",
         "_is_head_done",
@@ -121,6 +122,7 @@ class ClientConnection(asyncio.Protocol):
         self._unsent = 0  # bytes that waited for the client to read when it was last looked at
         self._writable: asyncio.Future[None] | None = None
         self._continue_due = False
+        self._is_body_apart = False  # see `upgrade`: the message is complete for the parser only
         self.deadline = NEVER
         self._reset()
         # None until the first request begins: what a client of ours may have sent already.
@@ -254,8 +256,8 @@ class ClientConnection(asyncio.Protocol):
         try:
             try:
                 self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                self._feed_after_upgrade(data[upgrade.args[0] :])
+            except httptools.HttpParserUpgrade as wish:
+                self._feed_after_upgrade(data[wish.args[0] :])
         except httptools.HttpParserCallbackError as error:
             # A Refusal raised in one of the callbacks below comes wrapped.
             if not isinstance(error.__context__, Refusal):
@@ -270,14 +272,18 @@ class ClientConnection(asyncio.Protocol):
 
     def _feed_after_upgrade(self, data: bytes) -> None:
         # We switch to no other protocol, which the client must accept (RFC 9110 section 7.8),
-        # so what follows is the next request.
+        # so what follows is the body, if there is one, or the next request.
         while True:
-            self._parser = httptools.HttpRequestParser(self)
+            if self._is_body_apart:
+                self._is_body_apart = False
+                self._parser = upgrade.parser_of_body(self._parser, self._fields, self)
+            else:
+                self._parser = httptools.HttpRequestParser(self)
             try:
                 self._parser.feed_data(data)
                 return
-            except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
+            except httptools.HttpParserUpgrade as wish:
+                data = data[wish.args[0] :]
 
     def _watch_arrival(self, size: int) -> None:
         """The parser has eaten `size` bytes and wants more: is it too late, is it too much?"""
@@ -363,7 +369,7 @@ class ClientConnection(asyncio.Protocol):
             raise Refusal(431, f"More than {self._limits.headers} header fields.")
 
     def on_headers_complete(self) -> None:
-        expected, wants_continue = self._read_framing()
+        expected, is_chunked, wants_continue = self._read_framing()
         if not 0 < self._size <= self._limits.header_size:  # 0: it came behind another
             size = sum(len(name) + len(value) + 4 for name, value in self._fields)
             if size > self._limits.header_size:
@@ -371,16 +377,21 @@ class ClientConnection(asyncio.Protocol):
         if expected > self._limits.body_size:
             raise Refusal(413, f"The body is larger than {self._limits.body_size} bytes.")
         self._is_head_done = True
+        if expected or is_chunked:
+            self._is_body_apart = self._parser.should_upgrade()
         if wants_continue:
             self._continue_due = True
             if self._in_hand is None and not self._queue:
                 self._send_continue()
 
-    def _read_framing(self) -> tuple[int, bool]:
-        """(announced length of the body, whether the client waits for a 100). Raises Refusal."""
+    def _read_framing(self) -> tuple[int, bool, bool]:
+        """(announced length, is the body chunked, does the client wait for a 100?).
+
+        Raises Refusal.
+        """
         version = self._parser.get_http_version()
         hosts = expected = 0
-        wants_continue = False
+        is_chunked = wants_continue = False
         for name, value in self._fields:
             lower = name.lower()
             if lower == b"host":
@@ -391,11 +402,12 @@ class ClientConnection(asyncio.Protocol):
                 wants_continue = value.strip().lower() == b"100-continue" and version == "1.1"
             elif lower == b"transfer-encoding":
                 self._check_coding(value, version)
+                is_chunked = True
         if version not in ("1.1", "1.0"):
             raise Refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise Refusal(400, f"The request has {hosts} Host fields instead of one.")
-        return expected, wants_continue
+        return expected, is_chunked, wants_continue
 
     def _check_coding(self, value: bytes, version: str) -> None:
         """Raises Refusal for all but chunked (RFC 9112 section 6.1)."""
@@ -415,6 +427,8 @@ class ClientConnection(asyncio.Protocol):
         self._body.append(piece)
 
     def on_message_complete(self) -> None:
+        if self._is_body_apart:
+            return
         parser = self._parser
         request = Request(
             parser.get_method().decode("ascii"),
