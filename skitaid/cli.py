@@ -6,6 +6,7 @@ raises `SkitaidError` below them ends here, as a message on stderr and an exit c
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from skitaid.serve import serve as run_server
 from skitaid.status import servers_view
 from skitaid.status import view as view_status
 from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
+from skitaid.trial import run as run_trial
 
 EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
 
@@ -134,14 +136,27 @@ def init(directory: Path) -> None:
 @click.argument("name", metavar="CONF")
 @click.option("--notify-fd", type=int, hidden=True, help="Gets a line when the server is ready.")
 @click.option("--lifeline-fd", type=int, hidden=True, help="Its end of file stops the server.")
+@click.option("--legacy-fd", type=int, hidden=True, help="What the program before this left.")
+@click.option("--trial", metavar="BOUND", hidden=True, help="Only try; these are bound already.")
 @pass_paths
-def serve(paths: Paths, name: str, notify_fd: int | None, lifeline_fd: int | None) -> None:
+def serve(
+    paths: Paths,
+    name: str,
+    notify_fd: int | None,
+    lifeline_fd: int | None,
+    legacy_fd: int | None,
+    trial: str | None,
+) -> None:
     """Run one server in the foreground, until Ctrl-C.
 
     The log goes to stderr. TERM and Ctrl-C stop at once, QUIT (Ctrl-\\) when all requests
     are answered.
     """
-    click.get_current_context().exit(run_server(paths.conf(name), paths, notify_fd, lifeline_fd))
+    conf = paths.conf(name)
+    if trial is not None:
+        run_trial(conf, paths, [(ip, port) for ip, port in json.loads(trial)])
+    exit_code = run_server(conf, paths, notify_fd, lifeline_fd, legacy_fd)
+    click.get_current_context().exit(exit_code)
 
 
 @main.command("start")

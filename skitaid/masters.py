@@ -16,7 +16,7 @@ from skitaid.paths import Paths
 from skitaid.pidfile import holder
 from skitaid.places import server_control, server_pid
 from skitaid.supervisor.control_call import NoAnswer, ask
-from skitaid.supervisor.control_records import Refused, Reload, Reply
+from skitaid.supervisor.control_records import Refused, Reload, Reply, Restart
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
@@ -29,6 +29,14 @@ def reload(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> l
     in the `SkitaidError` at the end.
     """
     return _each(paths, names, lambda name: _ask(paths, name, Reload(), told))
+
+
+def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> list[str]:
+    """These servers, or all that run, anew from the first line of their program on.
+
+    As `reload`, but the master too becomes what is installed now. Its process stays the same.
+    """
+    return _each(paths, names, lambda name: _ask(paths, name, Restart(), told))
 
 
 def running(paths: Paths) -> list[str]:

@@ -93,6 +93,23 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """Try in another process whether a restart would come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillTrial:
+    """It takes too long, or nobody wants to know any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Become:
+    """Let another program take this one's place, once all that has happened is handled."""
+
+    tickets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write to the server's log."""
 
@@ -124,6 +141,9 @@ Action = (
     | Load
     | Prepare
     | Forget
+    | Try
+    | KillTrial
+    | Become
     | Log
     | ReopenLog
     | Exit

@@ -21,7 +21,9 @@ from skitaid.supervisor.backoff import Backoff
 from skitaid.supervisor.change import Change
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.generation import Generation
+from skitaid.supervisor.legacy import Legacy
 from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.trying import Trying
 
 
 class Stage(Enum):
@@ -54,6 +56,7 @@ class Book:
         self.wanted = Generation(1, settings)
         self.fallback: Generation | None = None
         self.change: Change | None = None
+        self.trying: Trying | None = None  # whether a restart would come up
         self.extra = 0  # workers more than the conf says, by TTIN and TTOU
         self.look_at: float | None = None  # when the slots are looked at next
         self.overslept = False  # whether the last look was late
@@ -66,6 +69,40 @@ class Book:
         self._serial = 0
         self._generations = 1
         self._to_unix = unix_time - now
+
+    def inherit(self, left: Legacy) -> None:
+        """Go on where the program before this one has stopped; all its workers are stale."""
+        for worker in left.workers:
+            child = Child(
+                worker.serial,
+                worker.ordinal,
+                worker.generation,
+                worker.forked_at,
+                worker.drain_timeout,
+                worker.boot_by,
+                state=State(worker.state),
+                pid=worker.pid,
+                kill_at=worker.kill_at,
+                in_flight=worker.in_flight,
+            )
+            self.children[child.serial] = child
+        self.stage = Stage.SERVING
+        self.extra = left.extra
+        self.started = left.started - self._to_unix
+        self._serial = left.serials
+        self._generations = left.generations
+        self.wanted = self.new_generation(self.wanted.settings)
+        self.change = Change("restart", len(self.outdated()), left.tickets)
+
+    @property
+    def serials(self) -> int:
+        """How many workers there have been."""
+        return self._serial
+
+    @property
+    def generations(self) -> int:
+        """How many generations there have been."""
+        return self._generations
 
     # Children
 

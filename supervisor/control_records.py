@@ -22,7 +22,11 @@ class Reload(msgspec.Struct, tag=True, frozen=True):
     """
 
 
-Request = Status | Stop | Reload
+class Restart(msgspec.Struct, tag=True, frozen=True):
+    """Run the program anew in the same process. Answered as `Reload` is, by the new program."""
+
+
+Request = Status | Stop | Reload | Restart
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

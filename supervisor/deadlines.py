@@ -22,6 +22,8 @@ def _deadlines(book: Book) -> Iterator[float]:
             yield child.boot_by
         if child.state is State.READY and child.old_at is not None and not child.worn:
             yield child.old_at
+    if book.trying and book.trying.kill_at is not None:
+        yield book.trying.kill_at
     if book.look_at is not None:
         yield book.look_at
     if book.missing() or wants_one_more(book):

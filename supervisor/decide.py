@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor import rolling
+from skitaid.supervisor import restarting, rolling
 from skitaid.supervisor.actions import (
     Action,
     Announce,
@@ -29,9 +29,10 @@ from skitaid.supervisor.actions import (
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
-from skitaid.supervisor.control_records import Done, Reload, Status, Stop
+from skitaid.supervisor.control_records import Done, Reload, Restart, Status, Stop
 from skitaid.supervisor.events import (
     Asked,
+    BecameNothing,
     CountWanted,
     Event,
     Forked,
@@ -42,9 +43,11 @@ from skitaid.supervisor.events import (
     Looked,
     NewsOfWorker,
     ReloadWanted,
+    RestartWanted,
     Started,
     StopWanted,
     TimePassed,
+    TrialEnded,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
@@ -80,6 +83,12 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
             return rolling.loaded(book, event, now)
         case LoadFailed():
             return rolling.load_failed(book, event, now)
+        case RestartWanted():
+            return restarting.restart(book, event, now)
+        case TrialEnded():
+            return restarting.trial_ended(book, event, now)
+        case BecameNothing():
+            return restarting.became_nothing(book, event, now)
         case CountWanted():
             return _count(book, event)
         case Looked():
@@ -150,8 +159,9 @@ def _boot_trouble(book: Book, child: Child, reason: str, now: float) -> list[Act
         return [Log(logging.WARNING, reason)]
     if book.fallback and child.generation == book.wanted.number:
         return rolling.abandon(book, reason, now)
+    told = rolling.disappoint(book, child, reason)
     wait = book.boots.failed(now) - now
-    return [Log(logging.ERROR, f"{reason}\nthe next try is in {wait:.1f} s")]
+    return [Log(logging.ERROR, f"{reason}\nthe next try is in {wait:.1f} s"), *told]
 
 
 def _draining(child: Child, event: WorkerDraining) -> list[Action]:
@@ -204,6 +214,8 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
             return [Answer(event.ticket, Done()), *stop(book, wanted, now)]
         case Reload():
             return rolling.reload(book, ReloadWanted("control socket", event.ticket))
+        case Restart():
+            return restarting.restart(book, RestartWanted("control socket", event.ticket), now)
         case _:
             assert_never(event.request)
 
@@ -211,14 +223,15 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
 def _settle(book: Book, now: float) -> list[Action]:
     actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
     if book.stage is Stage.STOPPING:
-        actions += rolling.give_up(book)
-        return actions if book.children else [*actions, Exit(book.exit_code)]
+        actions += [*rolling.give_up(book), *restarting.give_up(book)]
+        is_over = not book.children and not book.trying
+        return [*actions, Exit(book.exit_code)] if is_over else actions
     if now >= book.fork_from():
         actions += [_fork(book, now) for _ in range(book.missing())]
     if book.stage is Stage.STARTING and len(book.ready()) >= book.count:
         book.stage = Stage.SERVING
         actions.append(Announce(address(book.settings)))
-    actions += [*look(book, now), *aged(book, now)]
+    actions += [*look(book, now), *aged(book, now), *restarting.trial_overdue(book, now)]
     return [*actions, *rolling.advance(book, now)]
 
 

@@ -116,6 +116,30 @@ class LoadFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartWanted:
+    """Somebody wants another program, maybe of another version, in the place of this one."""
+
+    cause: str
+    ticket: int | None = None  # of the control socket
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """The process that tried whether a restart would come up has ended."""
+
+    exit_code: int  # 0: it would
+    text: str  # what it wrote
+
+
+@dataclass(frozen=True, slots=True)
+class BecameNothing:
+    """The kernel would not run the other program."""
+
+    reason: str
+    tickets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CountWanted:
     """Somebody wants so many workers more, or less."""
 
@@ -183,6 +207,9 @@ Event = (
     | ReloadWanted
     | Loaded
     | LoadFailed
+    | RestartWanted
+    | TrialEnded
+    | BecameNothing
     | CountWanted
     | LogsMoved
     | Looked

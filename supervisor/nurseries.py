@@ -31,9 +31,13 @@ class Nurseries:
     def __getitem__(self, generation: int) -> Nursery:
         return self._nurseries[generation]
 
-    def adopt(self, settings: Settings, listener: socket.socket) -> None:
+    def adopt(self, ip: str, port: int, listener: socket.socket) -> None:
         """A socket that is bound already."""
-        self._listeners[_address(settings)] = listener
+        self._listeners[ip, port] = listener
+
+    def listeners(self) -> dict[Address, socket.socket]:
+        """All that are bound."""
+        return dict(self._listeners)
 
     def bind(self, settings: Settings) -> None:
         """Have a socket for these settings. Raises `CannotListen`."""

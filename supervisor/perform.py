@@ -21,11 +21,13 @@ from skitaid.supervisor.actions import (
     Action,
     Announce,
     Answer,
+    Become,
     Dump,
     Exit,
     Forget,
     Fork,
     Kill,
+    KillTrial,
     Load,
     Log,
     Look,
@@ -33,6 +35,7 @@ from skitaid.supervisor.actions import (
     ReopenLog,
     Report,
     Tell,
+    Try,
 )
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.control_socket import ControlSocket
@@ -44,6 +47,7 @@ from skitaid.supervisor.events import (
     Loaded,
     LoadFailed,
     Looked,
+    TrialEnded,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
@@ -58,6 +62,8 @@ from skitaid.supervisor.nurseries import Nurseries
 from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.spawn import Closeable
+from skitaid.supervisor.succession import Succession
+from skitaid.supervisor.trial import Trial
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers import control
 from skitaid.workers.scoreboard import Field, Slot
@@ -76,10 +82,14 @@ class Performer:
         waiter: Waiter[Event],
         control_socket: ControlSocket[Request, Event],
         notify: Notify,
+        succession: Succession | None,
         not_inherited: list[Closeable],
     ) -> None:
         """`not_inherited`: what a worker closes, besides what is named here."""
         self.exit_code: int | None = None  # set when the master is to leave its loop
+        self.become: Become | None = None  # likewise, for another program
+        self._succession = succession
+        self._trial: Trial | None = None
         self._nurseries = nurseries
         self._load_settings = load
         self._reopen_log = reopen_log
@@ -118,6 +128,12 @@ class Performer:
                 self._nurseries.forget(action.generation)
             case Log():
                 log.log(action.level, "%s", action.text)
+            case Try():
+                return self._try()
+            case KillTrial():
+                self._kill_trial()
+            case Become():
+                self.become = action
             case ReopenLog():
                 self._reopen_log()
             case Exit():
@@ -132,11 +148,21 @@ class Performer:
             worker = nursery.spawn(action.ordinal, self._not_inherited(action.generation))
         except OSError as error:
             return ForkFailed(action.serial, error.strerror or str(error))
-        self._processes[action.serial] = worker.process
-        self._pipes[action.serial] = worker.control
-        self._waiter.watch(worker.process, partial(self._reap, action.serial))
-        self._waiter.watch(worker.control, partial(self._hear, action.serial))
+        self.hold(action.serial, worker.process, worker.control)
         return Forked(action.serial, worker.process.pid)
+
+    def hold(self, serial: int, process: Pidfd, pipe: socket.socket | None) -> None:
+        """Look after a living worker; None if it has hung up."""
+        self._processes[serial] = process
+        self._waiter.watch(process, partial(self._reap, serial))
+        if pipe:
+            self._pipes[serial] = pipe
+            self._waiter.watch(pipe, partial(self._hear, serial))
+
+    def pipe(self, serial: int) -> int:
+        """The descriptor of its control pipe; -1 if it has hung up."""
+        pipe = self._pipes.get(serial)
+        return pipe.fileno() if pipe else -1
 
     def _load(self, action: Load) -> Event:
         """Whatever goes wrong with a conf, the master lives."""
@@ -154,6 +180,7 @@ class Performer:
             *self._belongings,
             *self._processes.values(),
             *self._pipes.values(),
+            *([self._trial] if self._trial else []),
             *self._nurseries.not_inherited(generation),
         ]
 
@@ -172,6 +199,27 @@ class Performer:
         process = self._processes.get(action.serial)
         if process:  # else it was reaped just now, and its death is the next event
             process.send(signal.SIGKILL)
+
+    def _try(self) -> list[Event]:
+        if self._succession is None:
+            return [TrialEnded(1, "this program does not know how to run itself anew")]
+        bound = list(self._nurseries.listeners())
+        try:
+            self._trial = Trial(self._succession.trial(bound))
+        except OSError as error:
+            return [TrialEnded(1, f"the trial cannot be run: {error}")]
+        self._waiter.watch(self._trial, self._reap_trial)
+        return []
+
+    def _reap_trial(self) -> list[Event]:
+        assert self._trial
+        self._waiter.forget(self._trial)
+        trial, self._trial = self._trial, None
+        return [TrialEnded(*trial.reap())]
+
+    def _kill_trial(self) -> None:
+        if self._trial:  # else it has just ended
+            self._trial.kill()
 
     def _dump(self, action: Dump) -> None:
         process = self._processes.get(action.serial)

@@ -84,6 +84,15 @@ def abandon(book: Book, reason: str, now: float) -> list[Action]:
     ]
 
 
+def disappoint(book: Book, child: Child, reason: str) -> list[Action]:
+    """After a restart there is no way back: it is tried again, but nobody waits for that."""
+    change = book.change
+    if change is None or child.generation != book.wanted.number:
+        return []
+    tickets, change.tickets = change.tickets, []
+    return [Answer(ticket, Refused(f"the {change.what} goes on: {reason}")) for ticket in tickets]
+
+
 def give_up(book: Book) -> list[Action]:
     """The server stops: whoever waits for a change waits in vain."""
     change, book.change = book.change, None

@@ -12,6 +12,7 @@ over clears it first.
 from __future__ import annotations
 
 import mmap
+import os
 from enum import IntEnum
 
 CAPACITY = 1024  # workers of one server, those that drain included
@@ -76,8 +77,18 @@ class Slot:
 class Scoreboard:
     """The slots of one server's workers."""
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, (CAPACITY + 1) * _WIDTH * _CELL)
+    def __init__(self, descriptor: int = -1) -> None:
+        """`descriptor`: the memory of a board that lives, made by the program before this one.
+
+        If that was of a version with another layout, this is a new board all the same; the
+        workers on the old one are replaced soon.
+        """
+        size = (CAPACITY + 1) * _WIDTH * _CELL
+        if descriptor < 0 or os.fstat(descriptor).st_size != size:
+            descriptor = os.memfd_create("skitaid-scoreboard")
+            os.ftruncate(descriptor, size)
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, size)
         cells = memoryview(self._memory).cast("q")
         self._slots = [
             Slot(cells[index * _WIDTH : (index + 1) * _WIDTH]) for index in range(CAPACITY)

@@ -12,12 +12,14 @@ from skitaid.supervisor.actions import (
     Forget,
     Fork,
     Kill,
+    KillTrial,
     Load,
     Log,
     Look,
     Prepare,
     Report,
     Tell,
+    Try,
 )
 from skitaid.supervisor.book import Book
 from skitaid.supervisor.control_records import Reload, Reply, Request
@@ -64,6 +66,8 @@ class ImaginedMaster:
         self.generations = {1}  # that can be forked
         self.replies: dict[int, Reply] = {}  # by ticket
         self.progress: list[str] = []
+        self.trial_runs = False
+        self.trial_killed = False
         self.beats: dict[int, float | None] = {}  # the last heartbeat, by serial; else it is now
         self.rss: dict[int, int] = {}  # bytes, by serial; else none
 
@@ -93,6 +97,10 @@ class ImaginedMaster:
             self.generations.remove(action.generation)
         if isinstance(action, Load):
             return [self._load(action)]
+        if isinstance(action, Try):
+            self.trial_runs = True
+        if isinstance(action, KillTrial):
+            self.trial_killed = True
         if isinstance(action, Look):
             return [self._look(action)]
         return [self._fork(action)] if isinstance(action, Fork) else []
@@ -140,6 +148,8 @@ class ImaginedMaster:
         while self.doomed:
             if (serial := self.doomed.pop()) in self.alive:
                 self.die(serial)
+        if self.trial_killed:
+            self.end_trial(exit_code=-9)
 
     def reload(self, ticket: int = 7) -> None:
         """An operator asks for it over the control socket, as one who waits for the outcome."""
@@ -147,6 +157,11 @@ class ImaginedMaster:
 
     def ready(self, serial: int) -> None:
         self.tell(ev.WorkerReady(serial))
+
+    def end_trial(self, exit_code: int = 0, text: str = "") -> None:
+        """The trial of a restart has ended."""
+        self.trial_runs = self.trial_killed = False
+        self.tell(ev.TrialEnded(exit_code, text))
 
     def stop(self, *, graceful: bool = False) -> None:
         self.tell(ev.StopWanted(graceful, "SIGQUIT" if graceful else "SIGTERM"))

@@ -25,7 +25,6 @@ from pathlib import Path
 
 from skitaid.pidfile import PidFile
 from skitaid.supervisor import log
-from skitaid.supervisor.listeners import listen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.settings import Settings
@@ -56,11 +55,9 @@ def main() -> int:
     ) -> int:
         return behave(manner.read_text().strip(), listener, pipe)
 
-    listener = listen(settings.ip, settings.port)
     notify = Notify(given.notify_fd)
     master = Master(
         settings,
-        listener,
         run_worker,
         load=lambda: settings,
         notify=notify,

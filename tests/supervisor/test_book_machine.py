@@ -65,6 +65,15 @@ class AnyHistory(RuleBasedStateMachine):
         self.master.conf = conf
         self.master.reload()
 
+    @rule()
+    def is_restarted(self) -> None:
+        self.master.tell(ev.RestartWanted("SIGUSR2"))
+
+    @precondition(lambda self: self.master.trial_runs)
+    @rule()
+    def is_not_restarted_after_all(self) -> None:
+        self.master.end_trial(1, "SyntaxError")
+
     @rule(by=st.sampled_from([-1, 1]))
     def is_resized(self, by: int) -> None:
         self.master.tell(ev.CountWanted(by, "SIGTTIN"))
