@@ -52,7 +52,7 @@ class Life:
 
     async def lead(self, listener: socket.socket) -> None:
         """Serve until it is over."""
-        await self._site.open(listener)
+        self._site.open(listener, self._want_successor)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._loop.add_signal_handler(signal.SIGQUIT, self.retire)
@@ -73,6 +73,9 @@ class Life:
         self._loop.call_later(self._drain_timeout, self._time_is_up)
         self._tell(control.Draining(self._site.busy()))
         self._site.drain(self.stop)
+
+    def _want_successor(self) -> None:
+        self._tell(control.WantRestart("it has answered max_requests"))
 
     def stop(self) -> None:
         """Leave now."""

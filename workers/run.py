@@ -44,7 +44,7 @@ def main(
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        site = WebSite(loop, settings, load_all(settings.routes))
+        site = WebSite(loop, settings, load_all(settings.routes), scoreboard, ordinal)
     except (AppFailed, ssl.SSLError, OSError) as error:
         control.send(pipe, control.BootFailed(str(error)[-control.TEXT_MAX :]))
         return control.EXIT_BOOT_FAILED

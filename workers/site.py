@@ -17,16 +17,16 @@ from .clients.fanout import Fanout
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
+from .scoreboard import Scoreboard
 from .settings import Settings
 from .slots import Slots
 from .threads import HandlerThreads
 from .web import tls
+from .web.acceptor import Acceptor
 from .web.connection import ClientConnection
 from .web.connections import Connections
 from .web.dispatch import Dispatcher
 from .web.mounts import Mounts
-
-BACKLOG = 4096  # connections the kernel holds for us; net.core.somaxconn may say less
 
 
 class WebSite:
@@ -37,8 +37,13 @@ class WebSite:
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
         apps: Mapping[str, Application],
+        scoreboard: Scoreboard | None = None,
+        ordinal: int = 0,
     ) -> None:
-        """Raises ssl.SSLError or OSError for certificates that do not load."""
+        """scoreboard: of the server, None for a worker without siblings.
+
+        Raises ssl.SSLError or OSError for certificates that do not load.
+        """
         limits = settings.limits
         self._loop = loop
         self._limits = limits
@@ -59,14 +64,27 @@ class WebSite:
             self._handoff,
             self._threads,
         )
-        self._connections = Connections(loop)
-        self._server: asyncio.Server | None = None
+        self._scoreboard = Scoreboard() if scoreboard is None else scoreboard
+        self._slot = self._scoreboard[ordinal]
+        self._connections = Connections(loop, self._slot, settings.max_requests)
+        self._acceptor: Acceptor | None = None
 
-    async def open(self, listener: socket.socket) -> None:
-        """Accept connections on a bound and listening socket."""
-        self._server = await self._loop.create_server(
-            self._connection, sock=listener, backlog=BACKLOG, ssl=self._tls
+    def open(self, listener: socket.socket, when_used_up: Callable[[], None]) -> None:
+        """Accept connections on a bound and listening socket.
+
+        when_used_up: called once, when `max_requests` are answered.
+        """
+        self._connections.when_used_up = when_used_up
+        self._acceptor = Acceptor(
+            self._loop,
+            listener,
+            self._connection,
+            self._tls,
+            self._connections,
+            self._scoreboard,
+            self._slot,
         )
+        self._acceptor.open()
 
     def busy(self) -> int:
         """Connections with a request in hand."""
@@ -83,14 +101,14 @@ class WebSite:
 
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Accept no more; close each connection when it is answered; then say so."""
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.drain()
         self._connections.drain(when_empty)
 
     def close(self) -> None:
         """Close everything at once."""
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         self._dispatcher.cancel()
         self._fanout.close()
         self._handoff.close()

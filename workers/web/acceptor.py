@@ -18,6 +18,7 @@ from collections.abc import Callable
 from skitaid.workers.scoreboard import Field, Scoreboard, Slot
 
 from .accepting import Load, should_accept
+from .connections import Connections
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Acceptor:
         listener: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
+        connections: Connections,
         scoreboard: Scoreboard,
         slot: Slot,
     ) -> None:
@@ -43,6 +45,7 @@ class Acceptor:
         self._listener = listener
         self._protocol = protocol
         self._tls = tls
+        self._connections = connections
         self._scoreboard = scoreboard
         self._slot = slot
         self._pause: asyncio.TimerHandle | None = None
@@ -55,17 +58,30 @@ class Acceptor:
         self._listener.setblocking(False)
         self._loop.add_reader(self._listener.fileno(), self._readable)
 
+    def drain(self) -> None:
+        """Take what has arrived already, then no more.
+
+        Nobody else may be left who would; the siblings' and the master's listener stay open.
+        """
+        if self._is_open:
+            self._stop()
+            while self._accept():
+                pass
+            self._listener.close()
+
     def close(self) -> None:
-        """Take what has arrived already, then no more. The siblings' listener stays open."""
-        if not self._is_open:
-            return
+        """Take no more, and give up what is being set up."""
+        if self._is_open:
+            self._stop()
+            self._listener.close()
+        for task in self._connecting:
+            task.cancel()
+
+    def _stop(self) -> None:
         self._is_open = False
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._listener.fileno())
-        while self._accept():
-            pass
-        self._listener.close()
 
     def _readable(self) -> None:
         for _ in range(BATCH):
@@ -101,8 +117,7 @@ class Acceptor:
             self._cannot_accept(error)
             return False
         connection.setblocking(False)
-        # Counted now, not when the connection is set up, for the next look at the board.
-        self._slot.add(Field.CONNECTIONS, 1)
+        self._connections.arriving()
         task = self._loop.create_task(self._serve(connection))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -122,7 +137,7 @@ class Acceptor:
             log.debug("a connection came to nothing: %s", error)
             connection.close()
         finally:
-            self._slot.add(Field.CONNECTIONS, -1)  # the connection counts itself from here on
+            self._connections.arrived()
 
 
 def _load(slot: Slot) -> Load:

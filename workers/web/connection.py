@@ -20,6 +20,7 @@ Runs on the loop; the only code that touches a client's socket. Its law:
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from time import monotonic
 from typing import Protocol, cast
@@ -35,6 +36,7 @@ from .connections import NEVER, Connections
 LINGER = 2.0  # seconds to read on after a refusal; nginx's lingering_timeout is 5
 WRITE_HIGH = 256 * 1024  # bytes waiting to be sent at which a stream stops producing
 PIPELINE_MAX = 16  # complete requests that wait before reading stops; one with a body does too
+QUIET = 1.0  # seconds without a word after which an idle client is sent home when we leave
 FRESH = 1.0  # seconds for a first request that may be on its way when the worker leaves
 # Bytes that may come for each byte of a chunked body: chunks of one byte take 6. A guess; without
 # any limit, chunk extensions and trailers would be a way to send for ever.
@@ -198,7 +200,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_receiving is None:
             self._set_deadline(FRESH)
         elif not self.is_busy:
-            self._close()
+            self._close_when_quiet()
 
     def too_late(self) -> None:
         """See `connections.Connection`."""
@@ -210,6 +212,22 @@ class ClientConnection(asyncio.Protocol):
         elif self._is_receiving:
             self._refuse(Refusal(408, "The request did not arrive in time."))
         else:
+            self._close_when_quiet()
+
+    def _close_when_quiet(self) -> None:
+        """Close an idle connection, but not just when its next request may be on its way.
+
+        A client that has just been answered is likely to ask again at once, and would have to
+        guess whether we have seen its request. If it does ask, it is told that this was the
+        last one.
+        """
+        assert self._transport is not None
+        quiet_since = self.deadline - self._limits.keepalive_timeout
+        wait = quiet_since + QUIET - self._loop.time()
+        if wait > 0.0:
+            self.deadline = self._loop.time() + wait
+            self._connections.watch(self.deadline)
+        elif not _has_bytes(self._transport):
             self._close()
 
     def _is_read_on(self) -> bool:
@@ -233,7 +251,9 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         del self._parser  # it holds our callbacks: the cycle would wait for the collector
         self._queue.clear()
-        self._in_hand = None
+        if self._in_hand is not None:
+            self._in_hand = None
+            self._connections.ended()
         self.deadline = NEVER
         if self._writable is not None and not self._writable.done():
             self._writable.set_exception(ConnectionResetError("the client has gone"))
@@ -448,6 +468,7 @@ class ClientConnection(asyncio.Protocol):
             self.deadline = NEVER
             self._in_hand = request
             self._keep_alive = keep_alive
+            self._connections.began()
             self._site.handle(self, request)
         elif not self._is_deaf:
             self._enqueue(request, keep_alive)
@@ -472,6 +493,7 @@ class ClientConnection(asyncio.Protocol):
             self._send_refusal(entry)
             return
         self._in_hand, self._keep_alive = entry
+        self._connections.began()
         if not self._is_receiving:
             self.deadline = NEVER
         self._site.handle(self, self._in_hand)
@@ -479,6 +501,7 @@ class ClientConnection(asyncio.Protocol):
     def _finished(self, keep_alive: bool) -> None:
         """The response to the request in hand has been written."""
         self._in_hand = None
+        self._connections.ended()
         if not keep_alive:
             self._close()
             return
@@ -486,12 +509,14 @@ class ClientConnection(asyncio.Protocol):
             if self._is_read_paused and len(self._queue) < PIPELINE_MAX:
                 self._read_on()
             self._loop.call_soon(self._next)  # not from here: long queues would nest deep
-        elif self._is_ending or (self._connections.is_draining and not self._is_receiving):
+        elif self._is_ending:
             self._close()
         elif self._continue_due:
             self._send_continue()
         elif not self._is_receiving and not self._is_write_paused:
-            self._set_deadline(self._limits.keepalive_timeout)
+            # An answer that promised to stay may have crossed with the order to leave.
+            is_leaving = self._connections.is_draining
+            self._set_deadline(QUIET if is_leaving else self._limits.keepalive_timeout)
 
     def _read_on(self) -> None:
         assert self._transport is not None
@@ -547,6 +572,13 @@ class ClientConnection(asyncio.Protocol):
     def _set_deadline(self, seconds: float) -> None:
         self.deadline = self._loop.time() + seconds
         self._connections.watch(self.deadline)
+
+
+def _has_bytes(transport: asyncio.BaseTransport) -> bool:
+    """Whether something has arrived that the loop has not seen yet; its end counts too."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _peer_address(transport: asyncio.BaseTransport) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from skitai.request import Request
+from skitaid.workers.scoreboard import Field, Scoreboard, Slot
 
 COARSE = 1.0  # seconds: deadlines are kept no more exactly than that
 NEVER = float("inf")
@@ -42,9 +43,19 @@ class Connection(Protocol):
 class Connections:
     """The open connections of one worker."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, slot: Slot | None = None, max_requests: int = 0
+    ) -> None:
+        """slot: where the siblings read how much there is to do; None without siblings.
+
+        max_requests: after so many answers `when_used_up` is called, once; 0 is never.
+        """
         self._loop = loop
+        self._slot = slot if slot is not None else Scoreboard()[0]
+        self._requests_left = max_requests
+        self.when_used_up: Callable[[], None] | None = None
         self._open: set[Connection] = set()
+        self._arriving = 0
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = NEVER
         self._when_empty: Callable[[], None] | None = None
@@ -62,15 +73,40 @@ class Connections:
         held = [connection.in_hand for connection in list(self._open)]
         return [request for request in held if request is not None]
 
+    def arriving(self) -> None:
+        """A connection was accepted and is being set up; it counts from now on."""
+        self._arriving += 1
+        self._slot.add(Field.CONNECTIONS, 1)
+
+    def arrived(self) -> None:
+        """It is set up and was added, or came to nothing."""
+        self._arriving -= 1
+        self._slot.add(Field.CONNECTIONS, -1)
+        self._check_empty()
+
     def add(self, connection: Connection) -> None:
         """A client has connected."""
         self._open.add(connection)
+        self._slot.add(Field.CONNECTIONS, 1)
 
     def remove(self, connection: Connection) -> None:
         """It is closed."""
         self._open.discard(connection)
-        if not self._open and self._when_empty is not None:
-            self._when_empty()
+        self._slot.add(Field.CONNECTIONS, -1)
+        self._check_empty()
+
+    def began(self) -> None:
+        """A request is taken in hand."""
+        self._slot.add(Field.IN_FLIGHT, 1)
+
+    def ended(self) -> None:
+        """It is answered, or its client has gone."""
+        self._slot.add(Field.IN_FLIGHT, -1)
+        self._slot.add(Field.REQUESTS, 1)
+        if self._requests_left:
+            self._requests_left -= 1
+            if not self._requests_left and self.when_used_up is not None:
+                self.when_used_up()
 
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Send everybody home as soon as they are answered, then say so."""
@@ -78,8 +114,7 @@ class Connections:
         self._when_empty = when_empty
         for connection in list(self._open):
             connection.drain()
-        if not self._open:
-            when_empty()
+        self._check_empty()
 
     def abort(self) -> None:
         """Close all at once."""
@@ -87,6 +122,10 @@ class Connections:
             self._timer.cancel()
         for connection in list(self._open):
             connection.abort()
+
+    def _check_empty(self) -> None:
+        if self._when_empty is not None and not self._open and not self._arriving:
+            self._when_empty()
 
     def watch(self, deadline: float) -> None:
         """A connection has set this deadline."""
