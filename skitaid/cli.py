@@ -193,11 +193,14 @@ def stop(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
 
 @main.command("restart")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@graceful_option
 @pass_paths
-def restart(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
-    """Stop and start all servers, or only NAME. A conf with a mistake changes nothing."""
-    _tell_start(paths, command.restart(paths, names, graceful))
+def restart(paths: Paths, names: tuple[str, ...]) -> None:
+    """Run what is installed now, in all servers or only NAME.
+
+    Masters restart in place and replace their workers one by one, so no request is lost. If that
+    would not come up, it says why, and the old ones go on.
+    """
+    _tell_start(paths, command.restart(paths, names, click.echo))
 
 
 @main.command("reload")

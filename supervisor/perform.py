@@ -135,7 +135,7 @@ class Performer:
             case Become():
                 self.become = action
             case ReopenLog():
-                self._reopen_log()
+                self._reopen()
             case Exit():
                 self.exit_code = action.code
             case _:
@@ -220,6 +220,12 @@ class Performer:
     def _kill_trial(self) -> None:
         if self._trial:  # else it has just ended
             self._trial.kill()
+
+    def _reopen(self) -> None:
+        try:
+            self._reopen_log()
+        except OSError as error:
+            log.error("the log cannot be reopened, it goes on where it was: %s", error)
 
     def _dump(self, action: Dump) -> None:
         process = self._processes.get(action.serial)

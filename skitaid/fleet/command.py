@@ -7,11 +7,12 @@ what the operator has to know. They print nothing.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from skitaid import masters
 from skitaid.conf import load_server
 from skitaid.errors import Complaint, ConfError, ConfNotFound, SkitaidError, did_you_mean
 from skitaid.fleet import fleet
@@ -21,7 +22,6 @@ from skitaid.fleet.records import (
     Look,
     Reply,
     Request,
-    Restart,
     Rotate,
     Start,
     Status,
@@ -91,19 +91,25 @@ def start_servers(paths: Paths, names: Sequence[str]) -> FleetStatus:
     return _ask(paths, Start(list(names)))
 
 
-def restart(paths: Paths, names: Sequence[str], graceful: bool) -> FleetStatus:
-    """Stop and start these servers, or all; the fleet itself stays, or is started.
+def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> FleetStatus:
+    """Have these servers, or all, run what is installed now; the fleet itself stays, or is started.
 
-    A conf with a mistake leaves everything as it is. With all, servers whose conf is not enabled
-    any more are stopped.
+    Those that run restart themselves in place, without losing a request; `told` gets their
+    progress. The others are started. A conf with a mistake leaves everything as it is. With all,
+    servers whose conf is not enabled any more are stopped.
     """
     if not names and not is_running(paths):
         return start(paths)
     wanted = names or paths.enabled()
     _check_confs(paths, wanted)
+    up = [server.name for server in status(paths).servers if server.state == "running"]
     if not names:
-        _stop_others(paths, wanted, graceful)
-    return _ask(paths, Restart(list(wanted), graceful))
+        _stop_others(paths, wanted, graceful=True)
+    outcome = _ask(paths, Start(list(wanted)))
+    again = [name for name in wanted if name in up]
+    if again:
+        masters.restart(paths, again, told)
+    return outcome
 
 
 def _stop_others(paths: Paths, wanted: Sequence[str], graceful: bool) -> None:

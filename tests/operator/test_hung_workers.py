@@ -6,6 +6,7 @@ import os
 import signal
 
 from operator_session import HELLO, Home
+from waits import wait_until
 
 HANGS_ON_IMPORT = "import time\ntime.sleep(3600)\n"
 
@@ -18,7 +19,7 @@ def test_a_stopped_worker_is_replaced(home: Home) -> None:
     log = server.wait_log("is ready", times=3)
     assert f"worker 0 (pid {stopped}) gave no sign of life for" in log
     server.wait_log(f"(pid {stopped}) did not leave in time and is killed")
-    assert stopped not in server.workers()
+    wait_until(lambda: stopped not in server.workers(), "it is reaped")
     assert well in server.workers()
     assert server.get("/hello").text == "hello"
 
