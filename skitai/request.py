@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
+from skitai import request_id
 from skitai.errors import HttpError
 from skitai.wire import urlencoded
 
@@ -26,11 +27,12 @@ class Request:
     fields: header fields in order, as they came.
     version: "1.1" or "1.0".
     peer: address of the client, "" when it is not known (a unix socket).
-    began: monotonic time at which its first byte came.
+    began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
     """
 
     __slots__ = (
         "_args",
+        "_id",
         "_lookup",
         "began",
         "body",
@@ -38,6 +40,7 @@ class Request:
         "method",
         "path",
         "peer",
+        "started",
         "target",
         "version",
     )
@@ -60,6 +63,8 @@ class Request:
         self.version = version
         self.peer = peer
         self.began = began
+        self.started = 0.0
+        self._id = ""
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
 
@@ -67,6 +72,17 @@ class Request:
     def command(self) -> str:
         """The method in lower case: "get", "post"."""
         return self.method.lower()
+
+    @property
+    def id(self) -> str:
+        """Its name in the logs: the client's X-Request-ID if that is plain and short, else new."""
+        if not self._id:
+            sent = None
+            for name, value in self.fields:
+                if len(name) == 12 and name.lower() == b"x-request-id":
+                    sent = request_id.given(value.strip())
+            self._id = sent or request_id.made()
+        return self._id
 
     @property
     def uri(self) -> str:

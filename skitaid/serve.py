@@ -13,7 +13,7 @@ from skitaid.conf import load_server
 from skitaid.errors import SkitaidError
 from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
-from skitaid.places import server_log, server_pid
+from skitaid.places import server_pid
 from skitaid.supervisor import legacy, log
 from skitaid.supervisor.lifeline import Lifeline
 from skitaid.supervisor.listeners import CannotListen
@@ -23,7 +23,6 @@ from skitaid.supervisor.orders import ORDERS
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.signals import hold
 from skitaid.supervisor.succession import Succession
-from skitaid.workers.log_file import is_behind_stderr, reopen
 from skitaid.workers.run import main as run_worker
 
 D = TypeVar("D")
@@ -52,12 +51,12 @@ def serve(
     held = left.pid_file if left else None
     pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}", held)
     try:
-        log.set_up(settings.name)
+        logs = log.set_up(settings.name, settings.worker.logs)
         master = Master(
             settings,
             run_worker,
             load=partial(_load, conf, run_dir),
-            reopen_log=_log_reopener(server_log(paths, conf.stem)),
+            reopen_log=logs.reopen,
             notify=notify,
             lifeline=lifeline,
             succession=_succession(conf, paths, pid_file),
@@ -77,11 +76,6 @@ def _load(conf: Path, run_dir: Path) -> Settings:
         return load_server(conf, run_dir)
     except SkitaidError as error:
         raise CannotLoad(str(error)) from None
-
-
-def _log_reopener(path: Path) -> Callable[[], None]:
-    """A log that is somebody else's, such as a terminal, is left alone."""
-    return partial(reopen, path) if is_behind_stderr(path) else lambda: None
 
 
 def _succession(conf: Path, paths: Paths, pid_file: PidFile) -> Succession:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from enum import Enum
 
 from . import control
@@ -41,12 +42,14 @@ class Life:
         pipe: socket.socket,
         slot: Slot,
         drain_timeout: float,
+        reopen_logs: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._site = site
         self._pipe = pipe
         self._slot = slot
         self._drain_timeout = drain_timeout
+        self._reopen_logs = reopen_logs
         self._over: asyncio.Future[None] = loop.create_future()
         self.phase = Phase.SERVING
 
@@ -108,6 +111,8 @@ class Life:
                     self.retire()
                 case control.Stop():
                     self.stop()
+                case control.ReopenLogs():
+                    self._reopen_logs()
 
     def _tell(self, record: control.FromWorker) -> None:
         try:

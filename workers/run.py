@@ -16,6 +16,7 @@ from . import control
 from .apps import AppFailed, load_all
 from .heartbeat import Heartbeat
 from .life import Life
+from .logs.open import ProcessLogs
 from .scoreboard import Field, Scoreboard, Slot, State
 from .settings import Settings
 from .site import WebSite
@@ -38,17 +39,21 @@ def main(
     scoreboard has the same index.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
-    watchdog = Watchdog()
+    watchdog = Watchdog()  # before any other thread
+    logs = ProcessLogs(f"{settings.name}/{ordinal}", settings.logs)
+    logs.start_writer()
     slot = scoreboard[ordinal]
     _introduce(slot, settings)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
+    access_log = logs.access_log(loop)
     try:
-        site = WebSite(loop, settings, load_all(settings.routes), scoreboard, ordinal)
+        apps = load_all(settings.routes)
+        site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
     except (AppFailed, ssl.SSLError, OSError) as error:
         control.send(pipe, control.BootFailed(str(error)[-control.TEXT_MAX :]))
         return control.EXIT_BOOT_FAILED
-    life = Life(loop, site, pipe, slot, settings.drain_timeout)
+    life = Life(loop, site, pipe, slot, settings.drain_timeout, logs.reopen)
     watchdog.report = site.requests_in_hand
     heartbeat = Heartbeat(loop, slot, settings.worker_timeout, site.handlers)
     heartbeat.beat()
@@ -58,6 +63,8 @@ def main(
         loop.run_until_complete(asyncio.sleep(0))
     finally:
         heartbeat.stop()
+        if access_log is not None:
+            access_log.hand_over()
         loop.close()
     return control.EXIT_CLEAN
 

@@ -108,6 +108,18 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Logs:
+    """What is written down, and for how long it is kept."""
+
+    directory: str = ""  # absolute; "" means that there are no files, only the screen
+    access: bool = True  # a line for each request
+    style: str = "text"  # or "json"
+    rotate: str = "daily"  # or "size", or "no"
+    max_size: int = 100 * 1024 * 1024  # bytes of a file, for "size"
+    keep: int = 100  # rotated files of each log
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All a worker needs."""
 
@@ -122,6 +134,7 @@ class Settings:
     result_cache_entries: int = 200
     session_timeout: int = 1200  # seconds
     secure_keys: tuple[str, ...] = field(default=(), repr=False)  # first seals, all open
+    logs: Logs = Logs()
     admin_password: str = field(default="", repr=False)  # "" means no admin page
     forward_proxy: bool = False
     tls: Tls | None = None

@@ -17,6 +17,7 @@ from .clients.fanout import Fanout
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
+from .logs.access_log import AccessLog
 from .scoreboard import Scoreboard
 from .settings import Settings
 from .slots import Slots
@@ -39,6 +40,7 @@ class WebSite:
         apps: Mapping[str, Application],
         scoreboard: Scoreboard | None = None,
         ordinal: int = 0,
+        access_log: AccessLog | None = None,
     ) -> None:
         """scoreboard: of the server, None for a worker without siblings.
 
@@ -66,7 +68,7 @@ class WebSite:
         )
         self._scoreboard = Scoreboard() if scoreboard is None else scoreboard
         self._slot = self._scoreboard[ordinal]
-        self._connections = Connections(loop, self._slot, settings.max_requests)
+        self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
         self._acceptor: Acceptor | None = None
 
     def open(self, listener: socket.socket, when_used_up: Callable[[], None]) -> None:

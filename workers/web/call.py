@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from time import monotonic
 from typing import Any
 
 from skitai import serialize
@@ -63,6 +64,7 @@ class WebCall:
 
     def run(self) -> None:
         """On a handler thread."""
+        self._request.started = monotonic()
         try:
             value = self._found.route.handler(self._was, **self._arguments())
             self._answer(value)
@@ -72,6 +74,7 @@ class WebCall:
 
     async def run_async(self) -> None:
         """On the loop."""
+        self._request.started = monotonic()
         try:
             value = await self._found.route.handler(self._was, **self._arguments())
             self._answer(value)
@@ -168,8 +171,8 @@ def arguments(request: Request, params: dict[str, Any]) -> dict[str, Any]:
 
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
     """One entry with the request, the handler and the traceback."""
-    where = (request.method, request.uri, name_of(found.route.handler))
+    where = (request.id, request.method, request.uri, name_of(found.route.handler))
     if isinstance(error, serialize.Unsupported):
-        log.error("%s %s: %s %s", *where, error)
+        log.error("request %s, %s %s: %s %s", *where, error)
     else:
-        log.error("%s %s: %s raised %s", *where, type(error).__name__, exc_info=error)
+        log.error("request %s, %s %s: %s raised %s", *where, type(error).__name__, exc_info=error)

@@ -28,6 +28,7 @@ from typing import Protocol, cast
 import httptools
 
 from skitai.request import Request
+from skitaid.workers.logs.access_log import GONE
 from skitaid.workers.settings import Limits
 
 from . import reply, upgrade
@@ -63,6 +64,7 @@ class ClientConnection(asyncio.Protocol):
     """HTTP/1.1 as a server (RFC 9112)."""
 
     __slots__ = (
+        "_access_log",
         "_began",
         "_body",
         "_body_since",
@@ -87,8 +89,10 @@ class ClientConnection(asyncio.Protocol):
         "_parser",
         "_peer",
         "_queue",
+        "_sent",
         "_site",
         "_size",
+        "_status",
         "_target",
         "_transport",
         "_unsent",
@@ -106,6 +110,9 @@ class ClientConnection(asyncio.Protocol):
         self._loop = loop
         self._site = site
         self._connections = connections
+        self._access_log = connections.access_log
+        self._sent = 0  # bytes of a streamed response so far
+        self._status = GONE  # of it
         self._limits = limits
         # Bytes of a header that still arrives. It is over the limit at the latest at its end;
         # until then some of the bytes counted may be those of a request before it.
@@ -169,6 +176,8 @@ class ClientConnection(asyncio.Protocol):
         """The whole response to `request`, which is in hand; dropped if the client has gone."""
         if self._in_hand is request and self._transport is not None:
             self._transport.write(data)
+            if self._access_log is not None:
+                self._access_log.note(request, data[9:12], len(data))
             self._finished(keep_alive)
 
     async def send(self, data: bytes) -> None:
@@ -178,6 +187,9 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._transport is None:
             raise ConnectionResetError("the client has gone")
+        if not self._sent:
+            self._status = data[9:12]
+        self._sent += len(data)
         self._transport.write(data)
         if self._is_write_paused:
             self._writable = self._loop.create_future()
@@ -186,7 +198,14 @@ class ClientConnection(asyncio.Protocol):
     def end(self, request: Request, keep_alive: bool) -> None:
         """The streamed response is complete."""
         if self._in_hand is request and self._transport is not None:
+            self._note_stream(request)
             self._finished(keep_alive)
+
+    def _note_stream(self, request: Request) -> None:
+        """A streamed response is over, whole or not."""
+        if self._access_log is not None:
+            self._access_log.note(request, self._status, self._sent)
+        self._sent, self._status = 0, GONE
 
     def abort(self) -> None:
         """Close at once; a response that is not whole must not look whole."""
@@ -252,6 +271,7 @@ class ClientConnection(asyncio.Protocol):
         del self._parser  # it holds our callbacks: the cycle would wait for the collector
         self._queue.clear()
         if self._in_hand is not None:
+            self._note_stream(self._in_hand)
             self._in_hand = None
             self._connections.ended()
         self.deadline = NEVER
@@ -549,7 +569,10 @@ class ClientConnection(asyncio.Protocol):
         self._may_go_on = False
         page = reply.error_page(refusal.status, refusal.detail)
         fields = [("Content-Type", reply.HTML)]
-        self._transport.write(reply.whole(refusal.status, fields, page, keep_alive=False))
+        data = reply.whole(refusal.status, fields, page, keep_alive=False)
+        self._transport.write(data)
+        if self._access_log is not None:
+            self._access_log.refused(self._peer, refusal.status, len(data))
         if self._transport.can_write_eof():  # TLS has no half-close
             self._transport.write_eof()
         self._unsent = self._transport.get_write_buffer_size()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from skitai.request import Request
+from skitaid.workers.logs.access_log import AccessLog
 from skitaid.workers.scoreboard import Field, Scoreboard, Slot
 
 COARSE = 1.0  # seconds: deadlines are kept no more exactly than that
@@ -44,12 +45,17 @@ class Connections:
     """The open connections of one worker."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, slot: Slot | None = None, max_requests: int = 0
+        self,
+        loop: asyncio.AbstractEventLoop,
+        slot: Slot | None = None,
+        max_requests: int = 0,
+        access_log: AccessLog | None = None,
     ) -> None:
         """slot: where the siblings read how much there is to do; None without siblings.
 
         max_requests: after so many answers `when_used_up` is called, once; 0 is never.
         """
+        self.access_log = access_log
         self._loop = loop
         self._slot = slot if slot is not None else Scoreboard()[0]
         self._requests_left = max_requests

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, Protocol
 
 from skitai import serialize
@@ -106,6 +107,7 @@ class RpcCall:
 
     def run(self) -> None:
         """On a handler thread."""
+        self._request.started = monotonic()
         try:
             status, kind, body = self._answer()
         except BaseException:  # a defect of ours: whoever asks must have an answer
