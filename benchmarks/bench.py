@@ -61,9 +61,9 @@ def skitai(app: str, server: str = "") -> Callable[[int], list[str]]:
     def command(port: int) -> list[str]:
         directory = tempfile.mkdtemp(prefix="skitai-bench-")
         conf = Path(directory, "bench.conf")
-        conf.write_text(
-            f"[server]\nip = 127.0.0.1\nport = {port}\n{server}\n[routes:line]\n/ = {APPS / app}\n"
-        )
+        quiet = "" if "access_log" in server else "access_log = no\n"  # nor have the others one
+        lines = f"ip = 127.0.0.1\nport = {port}\n{quiet}{server}"
+        conf.write_text(f"[server]\n{lines}\n[routes:line]\n/ = {APPS / app}\n")
         return python("-m", "skitaid", "--var", directory, "serve", str(conf))
 
     return command

@@ -34,6 +34,7 @@ class Request:
         "_args",
         "_id",
         "_lookup",
+        "_sent_id",
         "began",
         "body",
         "fields",
@@ -54,6 +55,7 @@ class Request:
         version: str,
         peer: str,
         began: float = 0.0,
+        sent_id: bytes = b"",
     ) -> None:
         self.method = method
         self.target = target
@@ -64,7 +66,8 @@ class Request:
         self.peer = peer
         self.began = began
         self.started = 0.0
-        self._id = ""
+        self._sent_id = sent_id  # as the client sent it
+        self._id = b""
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
 
@@ -76,12 +79,12 @@ class Request:
     @property
     def id(self) -> str:
         """Its name in the logs: the client's X-Request-ID if that is plain and short, else new."""
+        return self.id_bytes().decode("ascii")
+
+    def id_bytes(self) -> bytes:
+        """The id as it is written to logs."""
         if not self._id:
-            sent = None
-            for name, value in self.fields:
-                if len(name) == 12 and name.lower() == b"x-request-id":
-                    sent = request_id.given(value.strip())
-            self._id = sent or request_id.made()
+            self._id = (self._sent_id and request_id.given(self._sent_id)) or request_id.made()
         return self._id
 
     @property

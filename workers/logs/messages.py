@@ -87,29 +87,29 @@ class MessageHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = self.format(record) + "\n"
+            data = _encoded(self.format(record))
         except Exception:  # a message with wrong arguments; logging shows where it comes from
             self.handleError(record)
             return
         for channel in self._server if _is_ours(record.name) else self._app:
-            self._put(channel, text)
+            self._put(channel, data)
 
-    def _put(self, channel: Channel, text: str) -> None:
+    def _put(self, channel: Channel, data: bytes) -> None:
         if self._writer is not None and self._pid == os.getpid():
-            self._writer.post(channel, text)
+            self._writer.post(channel, data)
             return
         try:
-            channel.outlet.write(text.encode("utf-8", "backslashreplace"))
+            channel.outlet.write(data)
         except OSError:
             pass  # a full disk must not end a master; there is nobody who could be told
 
     def report(self, level: int, text: str) -> None:
         """About the logs themselves: past the lock, which may be held by who waits for us."""
         record = logging.LogRecord("skitaid.logs", level, "", 0, text, None, None)
-        line = self.format(record) + "\n"
+        data = _encoded(self.format(record))
         for channel in self._server:
             try:
-                channel.outlet.write(line.encode("utf-8", "backslashreplace"))
+                channel.outlet.write(data)
             except OSError:
                 pass  # it is said again with the count, when writing works
 
@@ -121,6 +121,10 @@ class MessageHandler(logging.Handler):
         super().close()
         for channel in (*self._server, *self._app):
             channel.outlet.close()
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _is_ours(name: str) -> bool:

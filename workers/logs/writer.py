@@ -45,19 +45,19 @@ class LogWriter:
     def __init__(self, report: Report) -> None:
         """report: level and text of a message about the logs themselves; on the thread."""
         self._report = report
-        self._queue: queue.SimpleQueue[tuple[Channel, str, int] | threading.Event] = (
+        self._queue: queue.SimpleQueue[tuple[Channel, bytes, int] | threading.Event] = (
             queue.SimpleQueue()
         )
         self._reopen: list[Outlet] = []
         threading.Thread(target=self._run, name="log writer", daemon=True).start()
 
-    def post(self, channel: Channel, text: str, lines: int = 1) -> None:
-        """Write `text`, which is so many whole lines, soon. From the channel's poster."""
+    def post(self, channel: Channel, data: bytes, lines: int = 1) -> None:
+        """Write `data`, which is so many whole lines, soon. From the channel's poster."""
         if channel.posted - channel.done >= QUEUE_MAX:
             channel.refused += lines
             return
         channel.posted += lines
-        self._queue.put((channel, text, lines))
+        self._queue.put((channel, data, lines))
 
     def flush(self, seconds: float) -> None:
         """Wait until all that was posted is written, but not for ever."""
@@ -80,25 +80,25 @@ class LogWriter:
                     break
             self._write(batch)
 
-    def _write(self, batch: list[tuple[Channel, str, int] | threading.Event]) -> None:
-        texts: dict[Channel, list[str]] = {}
+    def _write(self, batch: list[tuple[Channel, bytes, int] | threading.Event]) -> None:
+        pieces: dict[Channel, list[bytes]] = {}
         lines: dict[Channel, int] = {}
         for item in batch:
             if not isinstance(item, threading.Event):
-                channel, text, count = item
-                texts.setdefault(channel, []).append(text)
+                channel, data, count = item
+                pieces.setdefault(channel, []).append(data)
                 lines[channel] = lines.get(channel, 0) + count
-        for channel, pieces in texts.items():
-            self._write_channel(channel, "".join(pieces), lines[channel])
+        for channel, data_of in pieces.items():
+            self._write_channel(channel, b"".join(data_of), lines[channel])
         self._reopen_now()
         for item in batch:
             if isinstance(item, threading.Event):
                 item.set()
 
-    def _write_channel(self, channel: Channel, text: str, lines: int) -> None:
+    def _write_channel(self, channel: Channel, data: bytes, lines: int) -> None:
         channel.done += lines
         try:
-            channel.outlet.write(text.encode("utf-8", "backslashreplace"))
+            channel.outlet.write(data)
         except OSError as error:
             channel.failed += lines
             self._fails(channel, error.strerror or str(error))

@@ -90,6 +90,7 @@ class ClientConnection(asyncio.Protocol):
         "_peer",
         "_queue",
         "_sent",
+        "_sent_id",
         "_site",
         "_size",
         "_status",
@@ -141,6 +142,7 @@ class ClientConnection(asyncio.Protocol):
         """Ready for the next request to arrive."""
         self._target = b""
         self._began = 0.0
+        self._sent_id = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_size = 0
@@ -440,6 +442,8 @@ class ClientConnection(asyncio.Protocol):
                 expected = int(value)
             elif lower == b"expect":
                 wants_continue = value.strip().lower() == b"100-continue" and version == "1.1"
+            elif lower == b"x-request-id":
+                self._sent_id = value.rstrip(b" \t")
             elif lower == b"transfer-encoding":
                 self._check_coding(value, version)
                 is_chunked = True
@@ -478,6 +482,7 @@ class ClientConnection(asyncio.Protocol):
             parser.get_http_version(),
             self._peer,
             self._began,
+            self._sent_id,
         )
         keep_alive = parser.should_keep_alive()
         if not keep_alive:
