@@ -20,6 +20,7 @@ import msgspec
 
 from skitaid import check as checking
 from skitaid import conf, enabling, masters, scaffold
+from skitaid import logs as server_logs
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
@@ -29,6 +30,7 @@ from skitaid.serve import serve as run_server
 from skitaid.status import servers_view
 from skitaid.status import view as view_status
 from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
+from skitaid.status_watch import watch
 from skitaid.trial import run as run_trial
 
 EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
@@ -246,15 +248,59 @@ def disable(paths: Paths, name: str) -> None:
 
 @main.command("status")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--watch", "watched", is_flag=True, help="Again every second, until Ctrl-C.")
 @pass_paths
-def status(paths: Paths, as_json: bool) -> None:
-    """Show the servers and their workers. Exit code 3: skitaid is not running."""
+def status(paths: Paths, as_json: bool, watched: bool) -> None:
+    """Show the servers and what they do. Exit code 3: skitaid is not running."""
+    if watched:
+        watch(paths)
+        return
     view = view_status(paths)
     if as_json:
         click.echo(msgspec.json.encode(view))
     else:
-        console().print(fleet_text(view))
+        screen = console()
+        screen.print(fleet_text(view, width=screen.width))
     click.get_current_context().exit(0 if view.running else EXIT_NOT_RUNNING)
+
+
+@main.command("logs")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("-f", "--follow", is_flag=True, help="Go on as more is logged, until Ctrl-C.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="How many of each log.",
+)
+@click.option(
+    "--log",
+    "kind",
+    type=click.Choice(["server", "request", "app"]),
+    default="server",
+    show_default=True,
+    help="Which of a server's logs.",
+)
+@pass_paths
+def logs(paths: Paths, names: tuple[str, ...], follow: bool, lines: int, kind: str) -> None:
+    """Show the ends of the logs of NAME, or of skitaid and all servers."""
+    chosen = server_logs.logs(paths, names, kind)
+    show = server_logs.follow if follow else server_logs.show
+    show(chosen, lines, lambda text: click.echo(text, nl=False))
+
+
+@main.command("rotate")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@pass_paths
+def rotate(paths: Paths, names: tuple[str, ...]) -> None:
+    """Write to new log files: of NAME, or of skitaid and all servers.
+
+    For who has moved the old ones away, as logrotate does.
+    """
+    command.rotate(paths, names)
+    click.echo("\n".join(f"{name} writes to new logs" for name in names or ["skitaid"]))
 
 
 def _tell_start(paths: Paths, outcome: FleetStatus) -> None:

@@ -37,6 +37,12 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     state: str  # "booting", "ready", "retiring" or "stopping"
     age: float  # seconds since it was forked
     generation: int  # of code and conf: 1 is what the server was started with
+    connections: int = 0  # of clients, open
+    requests: int = 0  # answered since it began
+    in_flight: int = 0  # requests received and not yet answered
+    parked: int = 0  # handlers that wait for results; with `queued` and `rss` as of its last beat
+    queued: int = 0  # requests that wait for a handler thread
+    rss: int = 0  # bytes
 
 
 class ServerStatus(msgspec.Struct, tag=True, frozen=True):

@@ -37,7 +37,7 @@ from skitaid.supervisor.actions import (
     Tell,
     Try,
 )
-from skitaid.supervisor.control_records import Request
+from skitaid.supervisor.control_records import Request, ServerStatus
 from skitaid.supervisor.control_socket import ControlSocket
 from skitaid.supervisor.events import (
     Event,
@@ -60,6 +60,7 @@ from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.nurseries import Nurseries
 from skitaid.supervisor.pidfd import Pidfd
+from skitaid.supervisor.report import with_figures
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.spawn import Closeable
 from skitaid.supervisor.succession import Succession
@@ -117,7 +118,7 @@ class Performer:
                 log.info("all workers are ready at %s", action.address)
                 self._notify.ready(f"ready {action.address}")
             case Answer():
-                self._control_socket.answer(action.ticket, action.reply)
+                self._answer(action)
             case Report():
                 self._control_socket.tell(action.ticket, action.progress)
             case Load():
@@ -141,6 +142,12 @@ class Performer:
             case _:
                 assert_never(action)
         return []
+
+    def _answer(self, action: Answer) -> None:
+        reply = action.reply
+        if isinstance(reply, ServerStatus):
+            reply = with_figures(reply, self._nurseries.scoreboard)
+        self._control_socket.answer(action.ticket, reply)
 
     def _fork(self, action: Fork) -> Event:
         try:

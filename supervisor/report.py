@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book
 from skitaid.supervisor.child import Child
 from skitaid.supervisor.control_records import ServerStatus, WorkerStatus
+from skitaid.workers.scoreboard import Field, Scoreboard
 
 
 def status(book: Book, now: float) -> ServerStatus:
@@ -26,6 +29,25 @@ def status(book: Book, now: float) -> ServerStatus:
         generation=book.wanted.number,
         crashes=max(book.crashes.recent(now), book.boots.recent(now)),
         fork_from=book.unix(book.fork_from()) if book.fork_from() > now else None,
+    )
+
+
+def with_figures(told: ServerStatus, board: Scoreboard) -> ServerStatus:
+    """The same with what its workers do now, which they write and no book knows."""
+    workers = [_with_figures(worker, board) for worker in told.workers]
+    return msgspec.structs.replace(told, workers=workers)
+
+
+def _with_figures(worker: WorkerStatus, board: Scoreboard) -> WorkerStatus:
+    slot = board[worker.ordinal]
+    return msgspec.structs.replace(
+        worker,
+        connections=slot[Field.CONNECTIONS],
+        requests=slot[Field.REQUESTS],
+        in_flight=slot[Field.IN_FLIGHT],
+        parked=slot[Field.PARKED],
+        queued=slot[Field.QUEUED],
+        rss=slot[Field.RSS],
     )
 
 

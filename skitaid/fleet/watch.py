@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 class Watch:
     """Watches nothing until it is aimed."""
 
-    def __init__(self) -> None:
+    def __init__(self, changes: int = CHANGES) -> None:
         """Raises `OSError` if the kernel has no inotify instance left for this user."""
+        self._changes = changes
         self._inotify = INotify(nonblocking=True)
         self._names: dict[int, frozenset[str] | None] = {}  # by watch; None is all names
 
@@ -74,7 +75,7 @@ class Watch:
 
     def _add(self, directory: Path) -> int | None:
         try:
-            watch: int = self._inotify.add_watch(directory, CHANGES)
+            watch: int = self._inotify.add_watch(directory, self._changes)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:  # no permission, or no watch left for this user
