@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from operator_session import HELLO, Home
 from served import Server
-from waits import Gate
+from waits import Gate, wait_until
 
 from skitaid import masters
 from skitaid.paths import Paths
@@ -82,11 +82,12 @@ def test_restarts_leave_nothing_behind(home: Home) -> None:
     """As many descriptors after five as after one, and nobody unreaped."""
     server = home.serve("web")
     restart(home, server)
-    descriptors = open_files(server)
+    before = len(open_files(server))  # maybe with our own call, just being hung up
     for _ in range(4):
         restart(home, server)
-    assert open_files(server) == descriptors
-    assert [c.status() for c in psutil.Process(server.pid).children()] == ["sleeping"]
+    wait_until(lambda: len(open_files(server)) <= before, f"{before} open files, as before")
+    (worker,) = psutil.Process(server.pid).children()
+    assert worker.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_worker_that_dies_after_a_restart_is_noticed(home: Home) -> None:
