@@ -28,6 +28,7 @@ class Request:
     version: "1.1" or "1.0".
     peer: address of the client, "" when it is not known (a unix socket).
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
+    is_given_up: its client was sent away because it took too long.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Request:
         "began",
         "body",
         "fields",
+        "is_given_up",
         "method",
         "path",
         "peer",
@@ -66,6 +68,7 @@ class Request:
         self.peer = peer
         self.began = began
         self.started = 0.0
+        self.is_given_up = False
         self._sent_id = sent_id  # as the client sent it
         self._id = b""
         self._lookup: dict[bytes, bytes] | None = None

@@ -198,6 +198,7 @@ def _worker(
         admin_password=server["admin_password"],
         forward_proxy=server["proxy"],
         tls=_tls(sections.get("certification"), server, path, complaints),
+        request_timeout=server["request_timeout"],
         logs=_logs(server, run_dir),
         drain_timeout=server["drain_timeout"],
         worker_timeout=server["worker_timeout"],

@@ -125,6 +125,7 @@ SERVER = (
     Key("body_timeout", values.seconds(0.01), f"{_LIMITS.body_timeout:g}", "a pause; then 408"),
     Key("min_body_rate", values.size(1), f"{_LIMITS.body_rate}", "bytes a second; slower: 408"),
     Key("keepalive_timeout", values.seconds(0.01), f"{_LIMITS.keepalive_timeout:g}", "idle time"),
+    Key("request_timeout", values.seconds(0), f"{_WORKER.request_timeout:g}", "then 503; 0: never"),
     Key("drain_timeout", values.seconds(0), f"{_WORKER.drain_timeout:g}", "for a leaving worker"),
     Key("worker_timeout", values.seconds(0), f"{_WORKER.worker_timeout:g}", "then it is replaced"),
     Key("boot_timeout", values.seconds(0), "60", "from a worker's fork to its being ready"),

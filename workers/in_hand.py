@@ -45,6 +45,7 @@ class AtWork:
     frames: tuple[FrameType, ...]  # innermost first, the handler's own and what it called
     waits_for: Any  # a Call, something like it, or None: then it runs
     is_on_loop: bool  # an `async def` handler
+    task: asyncio.Task[None] | None = None  # of one that is suspended
 
     @property
     def is_running(self) -> bool:
@@ -69,7 +70,7 @@ class AtWork:
 
 def at_work(tasks: Iterable[asyncio.Task[None]]) -> list[AtWork]:
     """The requests that are at their handlers. tasks: those of `async def` handlers."""
-    found = [_find(_task_frames(task)) for task in list(tasks)]
+    found = [_find(_task_frames(task), task) for task in list(tasks)]
     # After them, for of a task that runs just now only its thread knows the inner frames.
     found += [_find(_thread_frames(top)) for top in list(sys._current_frames().values())]
     return [each for each in found if each is not None]
@@ -101,7 +102,7 @@ def _waiting(call: Call) -> str:
     return f"waits for {', '.join(missing) or 'its turn to run'} ({len(replies)} answered)"
 
 
-def _find(frames: Iterator[FrameType]) -> AtWork | None:
+def _find(frames: Iterator[FrameType], task: asyncio.Task[None] | None = None) -> AtWork | None:
     inner: list[FrameType] = []
     waits_for: Any = None
     for frame in frames:
@@ -109,7 +110,9 @@ def _find(frames: Iterator[FrameType]) -> AtWork | None:
             call = frame.f_locals["self"]
             is_on_loop = frame.f_code is WebCall.run_async.__code__
             inner = inner or [frame]
-            return AtWork(call.request, call.handler_name, tuple(inner), waits_for, is_on_loop)
+            return AtWork(
+                call.request, call.handler_name, tuple(inner), waits_for, is_on_loop, task
+            )
         if waits_for is None and frame.f_code in _WAIT:
             waits_for = frame.f_locals.get(_WAIT[frame.f_code])
         inner.append(frame)

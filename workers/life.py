@@ -56,6 +56,7 @@ class Life:
     async def lead(self, listener: socket.socket) -> None:
         """Serve until it is over."""
         self._site.open(listener, self._want_successor)
+        self._site.watch_overdue(self._want_successor)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._loop.add_signal_handler(signal.SIGQUIT, self.retire)
@@ -77,8 +78,8 @@ class Life:
         self._tell(control.Draining(self._site.busy()))
         self._site.drain(self.stop)
 
-    def _want_successor(self) -> None:
-        self._tell(control.WantRestart("it has answered max_requests"))
+    def _want_successor(self, reason: str = "it has answered max_requests") -> None:
+        self._tell(control.WantRestart(reason))
 
     def stop(self) -> None:
         """Leave now."""

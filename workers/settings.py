@@ -138,6 +138,7 @@ class Settings:
     admin_password: str = field(default="", repr=False)  # "" means no admin page
     forward_proxy: bool = False
     tls: Tls | None = None
+    request_timeout: float = 0.0  # seconds for a handler, then 503; 0: as long as it takes
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`
     worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never
     max_requests: int = 0  # answered requests after which this worker asks to be replaced; 0: never

@@ -18,6 +18,7 @@ from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
 from .logs.access_log import AccessLog
+from .overdue import Overdue
 from .scoreboard import Scoreboard
 from .settings import Settings
 from .slots import Slots
@@ -70,6 +71,15 @@ class WebSite:
         self._slot = self._scoreboard[ordinal]
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
         self._acceptor: Acceptor | None = None
+        self._overdue: Overdue | None = None
+        if settings.request_timeout:
+            self._overdue = Overdue(
+                loop,
+                settings.request_timeout,
+                settings.threads,
+                self._connections,
+                self._dispatcher.tasks,
+            )
 
     def open(self, listener: socket.socket, when_used_up: Callable[[], None]) -> None:
         """Accept connections on a bound and listening socket.
@@ -97,6 +107,11 @@ class WebSite:
         counts = self._threads.counts()
         return Handlers(counts.running, counts.parked, counts.queued)
 
+    def watch_overdue(self, when_lost: Callable[[str], None]) -> None:
+        """Give up requests that take too long; `when_lost` if they have taken all run slots."""
+        if self._overdue is not None:
+            self._overdue.watch(when_lost)
+
     def requests_in_hand(self) -> str:
         """Each with its age and what it is doing, for the log. From any thread."""
         return in_hand.listing(self._connections.in_hand(), self._dispatcher.tasks)
@@ -111,6 +126,8 @@ class WebSite:
         """Close everything at once."""
         if self._acceptor is not None:
             self._acceptor.close()
+        if self._overdue is not None:
+            self._overdue.stop()
         self._dispatcher.cancel()
         self._fanout.close()
         self._handoff.close()

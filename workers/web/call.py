@@ -64,6 +64,8 @@ class WebCall:
 
     def run(self) -> None:
         """On a handler thread."""
+        if self._request.is_given_up:
+            return
         self._request.started = monotonic()
         try:
             value = self._found.route.handler(self._was, **self._arguments())

@@ -165,6 +165,11 @@ class ClientConnection(asyncio.Protocol):
         return self._in_hand
 
     @property
+    def is_streaming(self) -> bool:
+        """See `connections.Connection`."""
+        return bool(self._sent)
+
+    @property
     def keep_alive(self) -> bool:
         """Whether the connection stays open after the request in hand."""
         return self._keep_alive and not self._connections.is_draining

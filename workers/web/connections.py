@@ -31,6 +31,13 @@ class Connection(Protocol):
     def is_busy(self) -> bool:
         """A request is being received or answered."""
 
+    @property
+    def is_streaming(self) -> bool:
+        """A part of the response has been sent."""
+
+    def respond(self, request: Request, data: bytes, keep_alive: bool) -> None:
+        """The whole response to the request in hand."""
+
     def too_late(self) -> None:
         """The deadline has passed."""
 
@@ -73,6 +80,10 @@ class Connections:
     def busy(self) -> int:
         """Connections with a request in hand."""
         return sum(connection.is_busy for connection in self._open)
+
+    def answering(self) -> list[Connection]:
+        """Those with a request in hand."""
+        return [each for each in self._open if each.in_hand is not None]
 
     def in_hand(self) -> list[Request]:
         """The requests that are being answered. From any thread."""

@@ -107,6 +107,8 @@ class RpcCall:
 
     def run(self) -> None:
         """On a handler thread."""
+        if self._request.is_given_up:
+            return
         self._request.started = monotonic()
         try:
             status, kind, body = self._answer()
