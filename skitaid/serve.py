@@ -19,6 +19,7 @@ from skitaid.supervisor.lifeline import Lifeline
 from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.open_files import raise_limit
 from skitaid.supervisor.orders import ORDERS
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.signals import hold
@@ -43,6 +44,7 @@ def serve(
     cannot even begin.
     """
     hold(ORDERS)
+    raise_limit()
     left = _given("--legacy-fd", legacy_fd, legacy.read)
     run_dir = paths.run_dir(conf.stem)
     settings = load_server(conf, run_dir)

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from skitaid.supervisor.actions import Become
+from skitaid.supervisor.actions import Action, Become
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.control_socket import ControlSocket
@@ -36,6 +36,7 @@ from skitaid.supervisor.nurseries import Nurseries
 from skitaid.supervisor.orders import ORDERS
 from skitaid.supervisor.perform import Performer
 from skitaid.supervisor.pidfd import Pidfd
+from skitaid.supervisor.service_manager import ServiceManager
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.signals import Signals
 from skitaid.supervisor.spawn import Closeable, RunWorker
@@ -75,6 +76,7 @@ class Master:
         self._name = settings.name
         self._lifeline = lifeline
         self._succession = succession
+        self._service_manager = ServiceManager()
         self._nurseries = Nurseries(run_worker, Scoreboard(left.scoreboard if left else -1))
         for listening in left.listeners if left else []:
             bound = socket.socket(fileno=listening.descriptor)
@@ -113,7 +115,7 @@ class Master:
         self._watch()
         loop = Loop(
             self._waiter,
-            decide=partial(decide, self._book),
+            decide=self._decide,
             perform=self._performer.perform,
             next_deadline=partial(next_deadline, self._book),
             exit_code=self._exit_code,
@@ -123,6 +125,11 @@ class Master:
             exit_code = loop.run(first=self._become(), idle=TimePassed())
         self._close()
         return exit_code
+
+    def _decide(self, event: Event, now: float) -> list[Action]:
+        actions = decide(self._book, event, now)
+        self._service_manager.note(self._book, event, now)
+        return actions
 
     def _exit_code(self) -> int | None:
         """None: go on. To become another program the loop is left too, with all news handled."""
