@@ -26,6 +26,7 @@ from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
 from skitaid.paths import Paths
+from skitaid.progress import telling
 from skitaid.serve import serve as run_server
 from skitaid.status import servers_view
 from skitaid.status import view as view_status
@@ -174,7 +175,9 @@ def start(paths: Paths, names: tuple[str, ...], foreground: bool) -> None:
     if foreground:
         click.get_current_context().exit(command.run(paths))
     if names:
-        _tell_start(paths, command.start_servers(paths, names))
+        with telling(paths, names, click.echo):
+            outcome = command.start_servers(paths, names)
+        _tell_start(paths, outcome)
     else:
         _tell_start(paths, command.start(paths))
 
@@ -185,11 +188,13 @@ def start(paths: Paths, names: tuple[str, ...], foreground: bool) -> None:
 @pass_paths
 def stop(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
     """Stop all servers, or only NAME; it stays down until it is started again."""
+    with telling(paths, names, click.echo):
+        pid = None if names else command.stop(paths, graceful)
+        if names:
+            command.stop_servers(paths, names, graceful)
     if names:
-        command.stop_servers(paths, names, graceful)
         click.echo("\n".join(f"{name} is stopped" for name in names))
     else:
-        pid = command.stop(paths, graceful)
         click.echo(f"skitaid (pid {pid}) is stopped" if pid else "skitaid is not running")
 
 
@@ -242,7 +247,8 @@ def disable(paths: Paths, name: str) -> None:
     enabling.disable(paths, name)
     click.echo(f"{name} is disabled")
     if command.is_running(paths):
-        command.look(paths, [name])
+        with telling(paths, [name], click.echo):
+            command.look(paths, [name])
         click.echo(f"{name} is stopped")
 
 
