@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from skitaid.conf import load_server
 from skitaid.errors import SkitaidError
+from skitaid.notices import notices
 from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
 from skitaid.places import server_pid
@@ -21,6 +23,8 @@ from skitaid.supervisor.settings import Settings
 from skitaid.workers.run import main as run_worker
 
 D = TypeVar("D")
+
+messages = logging.getLogger(__name__)
 
 
 def serve(
@@ -39,6 +43,8 @@ def serve(
     pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}")
     try:
         log.set_up(settings.name)
+        for notice in notices(settings):
+            messages.warning("not yet: %s", notice)
         with _listen(settings) as listener:
             master = Master(
                 settings,

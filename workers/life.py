@@ -4,7 +4,7 @@ Runs on the loop of the worker's main thread. Moves are made by the master's rec
 control pipe, by signals, and by the end of the pipe: a worker whose master is gone finishes what
 it has in hand and leaves, so there are never orphans.
 
-    serving --Retire, QUIT, end of pipe--> retiring --last connection closed, or time up--> over
+    serving --Retire, end of pipe--> retiring --last connection closed, or time up--> over
     serving, retiring --Stop, TERM--> over
 """
 
@@ -52,7 +52,6 @@ class Life:
         await self._site.open(listener)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
-        self._loop.add_signal_handler(signal.SIGQUIT, self.retire)
         self._tell(control.Ready())
         try:
             await self._over

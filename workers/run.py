@@ -31,7 +31,7 @@ def main(settings: Settings, listener: socket.socket, pipe: socket.socket, ordin
     try:
         site = WebSite(loop, settings, load_all(settings.routes))
     except (AppFailed, ssl.SSLError, OSError) as error:
-        control.send(pipe, control.BootFailed(str(error)[-control.TEXT_MAX :]))
+        control.send(pipe, control.BootFailed(control.cut(str(error))))
         return control.EXIT_BOOT_FAILED
     life = Life(loop, site, pipe, settings.drain_timeout)
     try:

@@ -8,6 +8,7 @@ from skitai.errors import HttpError, RpcFault
 from skitai.server import ssgi
 
 app = ssgi.Application(__name__)
+app.set_devel(True)
 
 
 @app.route("/")

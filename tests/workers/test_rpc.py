@@ -428,3 +428,16 @@ def test_calls_on_one_connection(server: Server) -> None:
             connection.request("POST", "/rpc3", body, {"Content-Type": "application/json"})
             assert json.loads(connection.getresponse().read())["id"] == number
         assert connection.sock is sock
+
+
+def test_a_fault_tells_a_stranger_nothing(home: Home) -> None:
+    """Without set_devel the caller hears that it failed, and the log hears why."""
+    app = APP.replace("app.set_devel(True)", "")
+    server = home.serve("web", apps={"calls.py": app}, routes=ROUTES)
+    with (
+        xmlrpc.client.ServerProxy(url(server, "/rpc2")) as proxy,
+        pytest.raises(xmlrpc.client.Fault) as raised,
+    ):
+        proxy.fail("error")
+    assert raised.value.faultString == "The method failed; the server's log says why."
+    server.wait_log("ValueError: bad luck")

@@ -6,7 +6,8 @@ handler thread; an `async def` handler runs on the loop meanwhile.
 
 Whatever goes wrong in a call is a fault with the codes of JSON-RPC 2.0 section 5.1, which are
 also those of the fault code interoperability draft for XML-RPC. A traceback goes to the log;
-the caller gets the exception's type and text, as xmlrpc.server gives it.
+the caller gets the exception's type and text in development mode only, since such texts carry
+queries, paths and names.
 """
 
 from __future__ import annotations
@@ -208,7 +209,9 @@ class RpcCall:
         if isinstance(error, HttpError):
             return RpcFault(error.status, _text(error.detail) or reply.phrase(error.status))
         call.log_failure(self._request, found, error)
-        return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {_text(error)}")
+        if found.app.is_devel():
+            return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {_text(error)}")
+        return RpcFault(jsonrpc.INTERNAL_ERROR, "The method failed; the server's log says why.")
 
 
 def _text(of: object) -> str:
