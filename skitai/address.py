@@ -29,6 +29,8 @@ def parse_url(url: str) -> tuple[Origin, bytes]:
         raise WrongUse(f"the URL {url!r} names no server: {error}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise WrongUse(f"the URL {url!r} does not start with http:// or https://")
+    if "@" in parts.netloc:
+        raise WrongUse("a URL with a user and a password is not asked: they would not be sent")
     if port == 0:
         raise WrongUse(f"the URL {url!r} has port 0, which nobody can listen on")
     host = _host(parts.hostname or "", url)

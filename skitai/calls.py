@@ -43,6 +43,7 @@ class Handle:
         self._call: Call | None = None
         self._decode: decoding.Decode = decoding.http
         self._results: Results | None = None
+        self._is_broken = False  # the filter raised
 
     def getwait(self, timeout: float | None = None) -> Result:
         """Wait for the result of a call to one server. The handler's run slot is free meanwhile.
@@ -110,6 +111,8 @@ class Handle:
     def _sent(self) -> Call:
         if self._call is None:
             raise WrongUse("nothing was called yet: s = was.rpc(url); s.method(...); s.getwait()")
+        if self._is_broken:
+            raise WrongUse("the filter of this call raised, so there are no results to wait for")
         return self._call
 
     @property
@@ -118,6 +121,8 @@ class Handle:
 
     def _deadline(self, timeout: float | None) -> float:
         call = self._sent()
+        if timeout is not None and not timeout >= 0.0:  # which NaN is not either
+            raise WrongUse(f"the timeout {timeout!r} is not a number of seconds from 0 on")
         deadline = call.sent_at + (DEFAULT_TIMEOUT if timeout is None else timeout)
         call.expires = max(call.expires, deadline)
         return deadline
@@ -150,6 +155,7 @@ class Handle:
                 self._filter(result)
             except BaseException:
                 self._engine.cancel(self._sent())  # nobody will take the others' results
+                self._is_broken = True
                 raise
         return result
 

@@ -16,6 +16,7 @@ from skitai.wire import urlencoded
 _BLANKS = b" \t"  # not part of a field's value, but the parser leaves them at its end
 
 FORM = b"application/x-www-form-urlencoded"
+MULTIPART = b"multipart/form-data"
 
 
 class Request:
@@ -147,6 +148,8 @@ class Request:
     def _read_args(self) -> dict[str, Any]:
         args: dict[str, Any] = {}
         _, question, query = self.target.partition(b"?")
+        if self.content_type == MULTIPART:
+            raise HttpError(415, "Multipart forms cannot be read yet; send it urlencoded.")
         try:
             if question:
                 urlencoded.load(query.decode("ascii"), args)

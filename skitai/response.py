@@ -8,12 +8,17 @@ from skitai.fields import checked, checked_text
 class Response:
     """Status and header fields of the response. Names are matched without regard to case."""
 
-    __slots__ = ("_reason", "_status", "fields")
+    __slots__ = ("_fields", "_reason", "_status")
 
     def __init__(self) -> None:
         self._status = 200
         self._reason = ""
-        self.fields: list[tuple[str, str]] = []
+        self._fields: list[tuple[str, str]] = []
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """All header fields set, in order. They are set one by one, so that each is checked."""
+        return tuple(self._fields)
 
     @property
     def status(self) -> int:
@@ -49,7 +54,7 @@ class Response:
 
     def set(self, name: str, value: str) -> None:
         """Add a header field, beside others of the same name. Raises ValueError, as `start`."""
-        self.fields.append(checked(name, str(value)))
+        self._fields.append(checked(name, str(value)))
 
     def update(self, name: str, value: str) -> None:
         """Set a header field in place of all others of the same name."""
@@ -59,18 +64,18 @@ class Response:
     def delete(self, name: str) -> None:
         """Remove all header fields of this name; none is fine too."""
         wanted = name.lower()
-        self.fields = [pair for pair in self.fields if pair[0].lower() != wanted]
+        self._fields = [pair for pair in self._fields if pair[0].lower() != wanted]
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first header field of this name."""
         wanted = name.lower()
-        return next((value for key, value in self.fields if key.lower() == wanted), default)
+        return next((value for key, value in self._fields if key.lower() == wanted), default)
 
     def has_key(self, name: str) -> bool:
         """Whether a header field of this name is set."""
         return self.get(name) is not None
 
-    __setitem__ = set
+    __setitem__ = update
     __delitem__ = delete
     __contains__ = has_key
 

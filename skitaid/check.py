@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skitaid.supervisor import settings as supervisor
+from skitaid.supervisor.address import address
 from skitaid.workers import settings as worker
 
 
@@ -14,16 +15,10 @@ def summary(settings: supervisor.Settings) -> str:
         *inner.http_clusters.values(),
         *inner.database_clusters.values(),
     ]
-    parts = [f"{_url(settings)} would serve {routes}"]
+    parts = [f"{address(settings)} would serve {routes}"]
     if clusters:
         parts.append("clusters " + ", ".join(map(_cluster, clusters)))
     return "; ".join(parts)
-
-
-def _url(settings: supervisor.Settings) -> str:
-    scheme = "https" if settings.worker.tls else "http"
-    host = f"[{settings.ip}]" if ":" in settings.ip else settings.ip or "*"
-    return f"{scheme}://{host}:{settings.port}"
 
 
 def _target(route: worker.Route) -> str:

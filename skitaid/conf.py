@@ -98,12 +98,15 @@ def load_fleet(path: str | Path, env: Mapping[str, str] = os.environ) -> FleetSe
     home = Path(os.path.abspath(default_home / values["home"]))
     if "home" in values.lines and not home.is_dir():
         complaints.add(values.line_of("home"), f"home: there is no directory {home}")
-    if shutil.which(values["python"]) is None:
-        message = f"python: there is no program {values['python']}"
+    python = values["python"]
+    if "/" in python:  # a path, which starts where all others do
+        python = os.path.abspath(home / python)
+    if shutil.which(python) is None:
+        message = f"python: there is no program {python}"
         complaints.add(values.line_of("python"), message)
     complaints.raise_if_any()
     var_path = Path(os.path.abspath(home / values["var_path"]))
-    return FleetSettings(home, var_path, values["python"])
+    return FleetSettings(home, var_path, python)
 
 
 def _read(path: Path, env: Mapping[str, str], complaints: Complaints) -> dict[str, Section]:

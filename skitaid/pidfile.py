@@ -42,7 +42,7 @@ class PidFile:
 
     def remove(self) -> None:
         """The process ends cleanly: no file, no doubt."""
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)  # somebody may have cleaned up behind our back
         self.close()
 
     def close(self) -> None:

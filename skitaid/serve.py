@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 from skitaid.conf import load_server
 from skitaid.errors import SkitaidError
+from skitaid.notices import notices
 from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
 from skitaid.places import server_pid
@@ -27,6 +29,8 @@ from skitaid.supervisor.succession import Succession
 from skitaid.workers.run import main as run_worker
 
 D = TypeVar("D")
+
+messages = logging.getLogger(__name__)
 
 
 def serve(
@@ -54,6 +58,8 @@ def serve(
     pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}", held)
     try:
         logs = log.set_up(settings.name, settings.worker.logs)
+        for notice in notices(settings):
+            messages.warning("not yet: %s", notice)
         master = Master(
             settings,
             run_worker,

@@ -87,7 +87,10 @@ class ControlSocket(Generic[Q, E]):
 
     def remove(self) -> None:
         """The server ends: nobody shall find the socket any more."""
-        os.unlink(self._path)
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass  # somebody has cleaned up behind our back
         self.close()
 
     def close(self) -> None:

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from operator_session import Home
+
+# A busy machine is no defect, and what has failed once must fail again.
+settings.register_profile("skitai", deadline=None, derandomize=True)
+settings.load_profile("skitai")
 
 
 @pytest.fixture

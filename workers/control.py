@@ -66,6 +66,11 @@ _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(From
 _from_master: msgspec.msgpack.Decoder[FromMaster] = msgspec.msgpack.Decoder(FromMaster)
 
 
+def cut(text: str) -> str:
+    """The end of a text, as much of it as a record may hold."""
+    return text.encode("utf-8", "replace")[-TEXT_MAX:].decode("utf-8", "ignore")
+
+
 def pair() -> tuple[socket.socket, socket.socket]:
     """The two non-blocking ends of a new control pipe: (master's, worker's)."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

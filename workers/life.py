@@ -4,7 +4,7 @@ Runs on the loop of the worker's main thread. Moves are made by the master's rec
 control pipe, by signals, and by the end of the pipe: a worker whose master is gone finishes what
 it has in hand and leaves, so there are never orphans.
 
-    serving --Retire, QUIT, end of pipe--> retiring --last connection closed, or time up--> over
+    serving --Retire, end of pipe--> retiring --last connection closed, or time up--> over
     serving, retiring --Stop, TERM--> over
 """
 
@@ -59,7 +59,6 @@ class Life:
         self._site.watch_overdue(self._want_successor)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
-        self._loop.add_signal_handler(signal.SIGQUIT, self.retire)
         self._slot[Field.STATE] = State.SERVING
         self._tell(control.Ready())
         try:

@@ -51,7 +51,7 @@ def main(
         apps = load_all(settings.routes)
         site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
     except (AppFailed, ssl.SSLError, OSError) as error:
-        control.send(pipe, control.BootFailed(str(error)[-control.TEXT_MAX :]))
+        control.send(pipe, control.BootFailed(control.cut(str(error))))
         return control.EXIT_BOOT_FAILED
     life = Life(loop, site, pipe, slot, settings.drain_timeout, logs.reopen)
     watchdog.report = site.requests_in_hand

@@ -358,5 +358,8 @@ class _Retry:
 
 
 def _seconds_until(deadline: float | None) -> float:
-    """As Lock.acquire takes it: -1 waits for ever."""
-    return -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+    """As Lock.acquire takes it: -1 waits for ever, which is what too long a time comes to."""
+    if deadline is None:
+        return -1.0
+    seconds = max(0.0, deadline - time.monotonic())
+    return seconds if seconds < threading.TIMEOUT_MAX else -1.0

@@ -31,7 +31,7 @@ def main() -> int:
         return _run(options)
     except SkitaidError as error:
         os.write(screen, f"{error}\n".encode())
-        return 1
+        return error.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

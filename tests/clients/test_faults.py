@@ -275,13 +275,14 @@ async def test_a_connection_goes_to_the_next_in_line_when_one_gives_up(
 
 @on_uvloop
 async def test_a_call_that_nobody_waits_for_is_swept_up(faults: FaultServer) -> None:
-    """When it expires its connection is closed."""
+    """When it expires its connection is closed; who asks after that hears why, at once."""
     with asking(faults) as ground:
         call = ground.send(calls.get(b"/mute"))._sent()
         await in_thread(faults.wait_seen, 1)
         call.expires = 0.0
         assert await ground.at_rest() == NONE_LEFT
-        assert call.replies == []
+        assert [reply.status for reply in call.replies] == [Status.TIMEOUT]
+        assert "in which nobody waited" in call.replies[0].msg
 
 
 # --- several members ---

@@ -91,14 +91,19 @@ def test_good_conf(home: str) -> None:
 
 
 def test_clusters_of_a_good_conf(home: str) -> None:
-    """They are listed with their members counted, and without passwords."""
+    """They are listed with their members counted, without passwords, and what has to wait."""
     with web_conf(home).open("a") as conf:
         conf.write("/far = @web\n[@web]\nmembers = a, b\n")
         conf.write("[@db]\ntype = postgresql\nmembers = h/db/user/hunter2\n")
     result = skitaid("--etc", home, "check", "web")
-    assert result.stdout.endswith(
-        ", /far = @web; clusters @web (2 http members), @db (1 postgresql member)\n"
+    summary, *notices = result.stdout.splitlines()
+    assert summary.endswith(
+        ", /far = @web; clusters @web (2 http members), @db (1 postgresql member)"
     )
+    assert len(notices) == 2
+    assert "not yet: " in notices[0] and "/far = @web: there is no reverse proxy" in notices[0]
+    assert "[@db]: apps cannot ask databases yet" in notices[1]
+    assert "hunter2" not in result.stdout
 
 
 @pytest.mark.parametrize(("ip", "shown"), [("", "*"), ("::1", "[::1]"), ("localhost",) * 2])

@@ -63,10 +63,10 @@ def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, st
 
 
 def test_server_without_a_name_or_with_a_wrong_one(scripts: Scripts) -> None:
-    """A message and a failure."""
+    """A message, and exit code 2 as for `skitaid serve`."""
     assert "required: -f/--conf" in scripts.run("server.py").err
     ran = scripts.run("server.py", "-f", "wbe", "-c")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "did you mean web?" in ran.err
 
 
@@ -97,7 +97,7 @@ def test_server_checks_a_conf(scripts: Scripts, home: Home) -> None:
     assert (ran.code, ran.out.startswith("web.conf: ok: ")) == (0, True)
     home.write_conf("web", more="threadss = 4")
     ran = scripts.run("server.py", "--test", "-f", "web")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "web.conf:6: threadss: unknown key" in ran.err
 
 

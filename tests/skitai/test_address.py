@@ -127,3 +127,10 @@ def test_an_address_without_a_name_is_refused(address: str) -> None:
 def test_an_origin_is_named_as_in_results(host: str, node: str) -> None:
     """With IPv6 in brackets."""
     assert Origin(host, 80, tls=False).node == node
+
+
+def test_credentials_in_a_url_are_not_dropped_silently() -> None:
+    """The sentence does not repeat them."""
+    with pytest.raises(WrongUse) as raised:
+        parse_url("http://user:secret@example.com/")
+    assert "secret" not in str(raised.value)

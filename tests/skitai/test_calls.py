@@ -333,3 +333,25 @@ def test_what_a_filter_raises_is_raised() -> None:
     with pytest.raises(KeyError):
         s.getswait()
     assert engine.cancelled == engine.sent
+
+
+@pytest.mark.parametrize("timeout", [-1.0, float("nan")])
+def test_a_timeout_that_is_no_time_is_refused(timeout: float) -> None:
+    """The sentence shows what was given; the call is still there."""
+    s = was(ImaginedEngine(1, [[reply(b"x")]])).wget("http://example.com")
+    with pytest.raises(WrongUse, match="is not a number of seconds"):
+        s.getwait(timeout)
+    assert s.getwait(1).status == 3
+
+
+def test_after_a_filter_raised_there_is_nothing_to_wait_for() -> None:
+    """The second getwait says so at once instead of waiting for what was given up."""
+
+    def raising(rs: Result) -> None:
+        raise KeyError("name")
+
+    s = was(ImaginedEngine(1, [[reply(b"x")]])).wget("http://example.com", filter=raising)
+    with pytest.raises(KeyError):
+        s.getwait()
+    with pytest.raises(WrongUse, match="the filter of this call raised"):
+        s.getwait()

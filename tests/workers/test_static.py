@@ -241,3 +241,19 @@ def test_if_modified_since(date: str | None, is_newer: bool) -> None:
 def test_no_date_makes_it_fail(date: str) -> None:
     """Whatever a client sends."""
     FILE.is_newer_than(date)
+
+
+@pytest.mark.parametrize("hidden", [".env", ".git/config", "a/.b/c.txt", ".well-known/.x"])
+def test_hidden_files_are_not_served(root: Path, hidden: str) -> None:
+    """What begins with a dot is not meant for clients, whoever left it there."""
+    file = root / hidden
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("secret")
+    assert find(str(root), f"/{hidden}") is None
+
+
+def test_well_known_files_are_served(root: Path) -> None:
+    """RFC 8615 has a directory with a dot."""
+    (root / ".well-known").mkdir()
+    (root / ".well-known/security.txt").write_text("x")
+    assert isinstance(find(str(root), "/.well-known/security.txt"), StaticFile)

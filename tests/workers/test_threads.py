@@ -342,6 +342,23 @@ def test_released_waiter_comes_before_new_jobs() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("seconds", [1e10, float("inf")])
+def test_deadline_beyond_what_a_clock_can_wait_for(seconds: float) -> None:
+    """It is as good as none: the handler waits for its reply, and no slot is lost."""
+
+    async def test() -> None:
+        async with bench(fixed(1)) as some:
+            parcel = Parcel()
+            done = some.start(lambda: some.park(parcel, 1, time.monotonic() + seconds))
+            await some.until(lambda: some.threads.counts().parked == 1)
+            some.land(parcel, "reply")
+            assert await done is True
+            assert await some.start(lambda: "next") == "next"
+            assert some.threads.counts().running == 0
+
+    run(test())
+
+
 def test_deadline_that_passes_while_parked() -> None:
     """The waiter is told so, and has a slot again when it goes on."""
 

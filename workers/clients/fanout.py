@@ -150,7 +150,8 @@ class Fanout:
         self._sweep = None
         now = time.monotonic()
         for call in [each for each in self._legs if each.expires < now]:
-            self.cancel(call)
+            for leg in self._legs.pop(call):
+                leg.give_up(now)
         if self._legs:
             self._sweep_later()
 
@@ -209,6 +210,14 @@ class Leg:
             now = time.monotonic()
             self._member.cancelled(self._is_probe, now - self._started, now)
 
+    def give_up(self, now: float) -> None:
+        """Give up, and say so to whoever may ask later."""
+        if not self._is_over:
+            self.cancel()
+            waited = now - self._call.sent_at
+            msg = f"{self._member.node} was given up after {waited:.0f} s in which nobody waited"
+            self._land(Outcome(Status.TIMEOUT, 0, msg, (), b"", was_sent=True), now)
+
     def _done(self, outcome: Outcome) -> None:
         now = time.monotonic()
         if outcome.status is Status.NORMAL:
@@ -221,6 +230,9 @@ class Leg:
                 self.start()
                 return
         self._is_over = True
+        self._land(outcome, now)
+
+    def _land(self, outcome: Outcome, now: float) -> None:
         self._fanout.land(
             self._call,
             Reply(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
@@ -113,7 +114,7 @@ class WebCall:
             self._data = reply.ok(_SIMPLE if kind is serialize.HTML else kind.encode(), body)
             return
         response = response or Response()
-        fields = response.fields
+        fields: Iterable[tuple[str, str]] = response.fields
         if not response.has_key("content-type"):
             fields = [("Content-Type", kind), *fields]
         self._data = reply.whole(
@@ -137,12 +138,17 @@ class WebCall:
         self._keep_alive = self._connection.keep_alive
         self._data = reply.whole(
             error.status,
-            [("Content-Type", reply.HTML), *error.headers],
+            [("Content-Type", reply.HTML), *_without_type(error.headers)],
             reply.error_page(error.status, error.detail, trace),
             keep_alive=self._keep_alive,
             version=request.version,
             is_head=request.method == "HEAD",
         )
+
+
+def _without_type(fields: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """The page is ours, and so is its type."""
+    return [(name, value) for name, value in fields if name.lower() != "content-type"]
 
 
 def _is_cancelled() -> bool:

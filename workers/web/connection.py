@@ -174,11 +174,6 @@ class ClientConnection(asyncio.Protocol):
         """Whether the connection stays open after the request in hand."""
         return self._keep_alive and not self._connections.is_draining
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the client is still there."""
-        return self._transport is not None
-
     def respond(self, request: Request, data: bytes, keep_alive: bool) -> None:
         """The whole response to `request`, which is in hand; dropped if the client has gone."""
         if self._in_hand is request and self._transport is not None:

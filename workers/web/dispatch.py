@@ -47,6 +47,7 @@ class Dispatcher:
         self._max_age = settings.static_max_age
         self._mounts = mounts
         self._has_directories = mounts.has_directories
+        self._is_proxy = settings.forward_proxy
         self._engine = engine
         self._handoff = handoff
         self._threads = threads
@@ -61,7 +62,9 @@ class Dispatcher:
             return
         try:
             if not request.path.startswith("/"):
-                self._error(connection, request, 400, "The request target is not a path.")
+                self._no_path(connection, request)
+            elif self._is_proxy and b"://" in request.target.partition(b"?")[0]:
+                self._error(connection, request, 501, "This version has no forward proxy yet.")
             elif (
                 self._has_directories
                 and request.method in ("GET", "HEAD")
@@ -207,6 +210,15 @@ class Dispatcher:
             await connection.send(piece)
 
     # --- answers made here ---
+
+    def _no_path(self, connection: ClientConnection, request: Request) -> None:
+        """The other forms of a target: for the server as a whole, and for a tunnel."""
+        if request.method == "OPTIONS" and request.target == b"*":
+            self._whole(connection, request, 204, [], b"")
+        elif request.method == "CONNECT":
+            self._error(connection, request, 501, "This server makes no tunnels.")
+        else:
+            self._error(connection, request, 400, "The request target is not a path.")
 
     def _redirect(self, connection: ClientConnection, request: Request, path: str) -> None:
         fields = [("Location", _location(path, request.target)), ("Content-Type", reply.HTML)]

@@ -63,7 +63,6 @@ class Mounts:
 
     def __init__(self, routes: Sequence[ConfRoute], apps: Mapping[str, Application]) -> None:
         """apps: by the file of their route."""
-        self.apps = apps
         directories: dict[str, list[str]] = {}
         mounts: list[_Mount] = []
         for route in routes:

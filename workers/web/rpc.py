@@ -6,7 +6,8 @@ handler thread; an `async def` handler runs on the loop meanwhile.
 
 Whatever goes wrong in a call is a fault with the codes of JSON-RPC 2.0 section 5.1, which are
 also those of the fault code interoperability draft for XML-RPC. A traceback goes to the log;
-the caller gets the exception's type and text, as xmlrpc.server gives it.
+the caller gets the exception's type and text in development mode only, since such texts carry
+queries, paths and names.
 """
 
 from __future__ import annotations
@@ -172,7 +173,8 @@ class RpcCall:
             return 200, kind, jsonrpc.dump_error(fault.code, fault.message)
         answers = [self._one_json(entry) for entry in document.entries]
         body = jsonrpc.join([each for each in answers if each], document.is_batch)
-        return (200, kind, body) if body else (204, "", b"")
+        # Nothing, where nobody wants an answer; with 200, since jsonrpclib takes 204 for an error.
+        return 200, kind if body else "", body
 
     def _one_json(self, entry: jsonrpc.Request | jsonrpc.Invalid) -> bytes:
         if isinstance(entry, jsonrpc.Invalid):
@@ -217,19 +219,21 @@ class RpcCall:
 
     def _fault(self, found: Found, error: BaseException) -> RpcFault:
         if isinstance(error, RpcFault):
-            return error
+            return RpcFault(error.code, _text(error.message))
         if isinstance(error, HttpError):
-            return RpcFault(error.status, error.detail or reply.phrase(error.status))
+            return RpcFault(error.status, _text(error.detail) or reply.phrase(error.status))
         call.log_failure(self._request, found, error)
-        return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {_text(error)}")
+        if found.app.is_devel():
+            return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {_text(error)}")
+        return RpcFault(jsonrpc.INTERNAL_ERROR, "The method failed; the server's log says why.")
 
 
-def _text(error: BaseException) -> str:
-    """What an exception says, whatever its __str__ does, without lone surrogates."""
+def _text(of: object) -> str:
+    """What something says, whatever its __str__ does, without lone surrogates."""
     try:
-        return str(error).encode("utf-8", "replace").decode()
+        return str(of).encode("utf-8", "replace").decode()
     except Exception:
-        return "an exception that cannot be shown"
+        return "what cannot be shown"
 
 
 def _multicall_entry(entry: Any) -> tuple[str, tuple[Any, ...]]:

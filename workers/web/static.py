@@ -74,7 +74,7 @@ def find(directory: str, rest: str) -> StaticFile | IndexBelow | None:
 
     rest: starts with "/", or is "" for the directory itself.
     """
-    if "\0" in rest or "\\" in rest or ".." in rest.split("/"):
+    if "\0" in rest or "\\" in rest or ("/." in rest and _has_hidden(rest)):
         return None
     path = directory + rest
     found = _file(path.rstrip("/") if rest.endswith("/") else path)
@@ -91,6 +91,11 @@ def find(directory: str, rest: str) -> StaticFile | IndexBelow | None:
             file = _within(directory, index, at)
             return file if file is None or rest.endswith("/") else IndexBelow()
     return None
+
+
+def _has_hidden(rest: str) -> bool:
+    """Dot-dot, and files that are not meant for clients: .git, .env; RFC 8615 is for them."""
+    return any(part.startswith(".") and part != ".well-known" for part in rest.split("/"))
 
 
 def content_type(path: str) -> str:
