@@ -74,6 +74,11 @@ class Slot:
             self._cells[index] = 0
 
 
+def lone_slot() -> Slot:
+    """A slot on no board, for a worker without siblings."""
+    return Slot(memoryview(bytearray(_WIDTH * _CELL)).cast("q"))
+
+
 class Scoreboard:
     """The slots of one server's workers."""
 

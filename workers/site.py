@@ -19,7 +19,7 @@ from .handoff import Handoff
 from .heartbeat import Handlers
 from .logs.access_log import AccessLog
 from .overdue import Overdue
-from .scoreboard import Scoreboard
+from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
 from .threads import HandlerThreads
@@ -67,8 +67,8 @@ class WebSite:
             self._handoff,
             self._threads,
         )
-        self._scoreboard = Scoreboard() if scoreboard is None else scoreboard
-        self._slot = self._scoreboard[ordinal]
+        self._scoreboard = scoreboard
+        self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
         self._acceptor: Acceptor | None = None
         self._overdue: Overdue | None = None
@@ -93,10 +93,14 @@ class WebSite:
             self._connection,
             self._tls,
             self._connections,
-            self._scoreboard,
             self._slot,
+            self._siblings,
         )
         self._acceptor.open()
+
+    def _siblings(self) -> list[Slot]:
+        serving = self._scoreboard.serving() if self._scoreboard is not None else []
+        return [slot for slot in serving if slot is not self._slot]
 
     def busy(self) -> int:
         """Connections with a request in hand."""

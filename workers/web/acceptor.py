@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from skitaid.workers.scoreboard import Field, Scoreboard, Slot
+from skitaid.workers.scoreboard import Field, Slot
 
 from .accepting import Load, should_accept
 from .connections import Connections
@@ -38,16 +38,16 @@ class Acceptor:
         protocol: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         connections: Connections,
-        scoreboard: Scoreboard,
         slot: Slot,
+        siblings: Callable[[], list[Slot]],
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._protocol = protocol
         self._tls = tls
         self._connections = connections
-        self._scoreboard = scoreboard
         self._slot = slot
+        self._siblings = siblings
         self._pause: asyncio.TimerHandle | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -92,8 +92,8 @@ class Acceptor:
                 return
 
     def _should_accept(self) -> bool:
-        siblings = [_load(slot) for slot in self._scoreboard.serving() if slot is not self._slot]
-        return not siblings or should_accept(_load(self._slot), siblings)
+        siblings = self._siblings()
+        return not siblings or should_accept(_load(self._slot), map(_load, siblings))
 
     def _look_away(self, seconds: float) -> None:
         self._loop.remove_reader(self._listener.fileno())

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from skitai.request import Request
 from skitaid.workers.logs.access_log import AccessLog
-from skitaid.workers.scoreboard import Field, Scoreboard, Slot
+from skitaid.workers.scoreboard import Field, Slot, lone_slot
 
 COARSE = 1.0  # seconds: deadlines are kept no more exactly than that
 NEVER = float("inf")
@@ -64,7 +64,7 @@ class Connections:
         """
         self.access_log = access_log
         self._loop = loop
-        self._slot = slot if slot is not None else Scoreboard()[0]
+        self._slot = lone_slot() if slot is None else slot
         self._requests_left = max_requests
         self.when_used_up: Callable[[], None] | None = None
         self._open: set[Connection] = set()
