@@ -74,8 +74,10 @@ class Life:
         self.phase = Phase.RETIRING
         self._slot[Field.STATE] = State.RETIRING
         self._loop.call_later(self._drain_timeout, self._time_is_up)
-        self._tell(control.Draining(self._site.busy()))
+        in_flight = self._site.busy()
         self._site.drain(self.stop)
+        # Said only now, when what comes next is a sibling's.
+        self._tell(control.Draining(in_flight))
 
     def _want_successor(self, reason: str = "it has answered max_requests") -> None:
         self._tell(control.WantRestart(reason))
