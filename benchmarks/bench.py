@@ -83,8 +83,7 @@ def measure(sides: Sequence[Side], rounds: int, seconds: float, connections: int
 @contextmanager
 def running(side: Side) -> Iterator[int]:
     """The server, pinned to its core, for the time of the block; gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         side.command(port), preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
     )
@@ -94,6 +93,13 @@ def running(side: Side) -> Iterator[int]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
