@@ -61,9 +61,9 @@ def skitai(app: str, server: str = "") -> Callable[[int], list[str]]:
     def command(port: int) -> list[str]:
         directory = tempfile.mkdtemp(prefix="skitai-bench-")
         conf = Path(directory, "bench.conf")
-        conf.write_text(
-            f"[server]\nip = 127.0.0.1\nport = {port}\n{server}\n[routes:line]\n/ = {APPS / app}\n"
-        )
+        quiet = "" if "access_log" in server else "access_log = no\n"  # nor have the others one
+        lines = f"ip = 127.0.0.1\nport = {port}\n{quiet}{server}"
+        conf.write_text(f"[server]\n{lines}\n[routes:line]\n/ = {APPS / app}\n")
         return python("-m", "skitaid", "--var", directory, "serve", str(conf))
 
     return command
@@ -83,8 +83,7 @@ def measure(sides: Sequence[Side], rounds: int, seconds: float, connections: int
 @contextmanager
 def running(side: Side) -> Iterator[int]:
     """The server, pinned to its core, for the time of the block; gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         side.command(port), preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
     )
@@ -94,6 +93,13 @@ def running(side: Side) -> Iterator[int]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:

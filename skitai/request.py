@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
+from skitai import request_id
 from skitai.errors import HttpError
 from skitai.wire import urlencoded
 
@@ -27,16 +28,23 @@ class Request:
     fields: header fields in order, as they came.
     version: "1.1" or "1.0".
     peer: address of the client, "" when it is not known (a unix socket).
+    began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
+    is_given_up: its client was sent away because it took too long.
     """
 
     __slots__ = (
         "_args",
+        "_id",
         "_lookup",
+        "_sent_id",
+        "began",
         "body",
         "fields",
+        "is_given_up",
         "method",
         "path",
         "peer",
+        "started",
         "target",
         "version",
     )
@@ -49,6 +57,8 @@ class Request:
         body: bytes,
         version: str,
         peer: str,
+        began: float = 0.0,
+        sent_id: bytes = b"",
     ) -> None:
         self.method = method
         self.target = target
@@ -57,6 +67,11 @@ class Request:
         self.body = body
         self.version = version
         self.peer = peer
+        self.began = began
+        self.started = 0.0
+        self.is_given_up = False
+        self._sent_id = sent_id  # as the client sent it
+        self._id = b""
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
 
@@ -64,6 +79,17 @@ class Request:
     def command(self) -> str:
         """The method in lower case: "get", "post"."""
         return self.method.lower()
+
+    @property
+    def id(self) -> str:
+        """Its name in the logs: the client's X-Request-ID if that is plain and short, else new."""
+        return self.id_bytes().decode("ascii")
+
+    def id_bytes(self) -> bytes:
+        """The id as it is written to logs."""
+        if not self._id:
+            self._id = (self._sent_id and request_id.given(self._sent_id)) or request_id.made()
+        return self._id
 
     @property
     def uri(self) -> str:

@@ -6,6 +6,7 @@ raises `SkitaidError` below them ends here, as a message on stderr and an exit c
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,17 +19,21 @@ import click
 import msgspec
 
 from skitaid import check as checking
-from skitaid import conf, scaffold
+from skitaid import conf, enabling, masters, scaffold
+from skitaid import logs as server_logs
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
 from skitaid.notices import notices
 from skitaid.paths import Paths
+from skitaid.progress import telling
 from skitaid.serve import serve as run_server
 from skitaid.status import servers_view
 from skitaid.status import view as view_status
 from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
+from skitaid.status_watch import watch
+from skitaid.trial import run as run_trial
 
 EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
 
@@ -137,14 +142,27 @@ def init(directory: Path) -> None:
 @click.argument("name", metavar="CONF")
 @click.option("--notify-fd", type=int, hidden=True, help="Gets a line when the server is ready.")
 @click.option("--lifeline-fd", type=int, hidden=True, help="Its end of file stops the server.")
+@click.option("--legacy-fd", type=int, hidden=True, help="What the program before this left.")
+@click.option("--trial", metavar="BOUND", hidden=True, help="Only try; these are bound already.")
 @pass_paths
-def serve(paths: Paths, name: str, notify_fd: int | None, lifeline_fd: int | None) -> None:
+def serve(
+    paths: Paths,
+    name: str,
+    notify_fd: int | None,
+    lifeline_fd: int | None,
+    legacy_fd: int | None,
+    trial: str | None,
+) -> None:
     """Run one server in the foreground, until Ctrl-C.
 
     The log goes to stderr. TERM and Ctrl-C stop at once, QUIT (Ctrl-\\) when all requests
     are answered.
     """
-    click.get_current_context().exit(run_server(paths.conf(name), paths, notify_fd, lifeline_fd))
+    conf = paths.conf(name)
+    if trial is not None:
+        run_trial(conf, paths, [(ip, port) for ip, port in json.loads(trial)])
+    exit_code = run_server(conf, paths, notify_fd, lifeline_fd, legacy_fd)
+    click.get_current_context().exit(exit_code)
 
 
 @main.command("start")
@@ -160,7 +178,9 @@ def start(paths: Paths, names: tuple[str, ...], foreground: bool) -> None:
     if foreground:
         click.get_current_context().exit(command.run(paths))
     if names:
-        _tell_start(paths, command.start_servers(paths, names))
+        with telling(paths, names, click.echo):
+            outcome = command.start_servers(paths, names)
+        _tell_start(paths, outcome)
     else:
         _tell_start(paths, command.start(paths))
 
@@ -171,34 +191,125 @@ def start(paths: Paths, names: tuple[str, ...], foreground: bool) -> None:
 @pass_paths
 def stop(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
     """Stop all servers, or only NAME; it stays down until it is started again."""
+    with telling(paths, names, click.echo):
+        pid = None if names else command.stop(paths, graceful)
+        if names:
+            command.stop_servers(paths, names, graceful)
     if names:
-        command.stop_servers(paths, names, graceful)
         click.echo("\n".join(f"{name} is stopped" for name in names))
     else:
-        pid = command.stop(paths, graceful)
         click.echo(f"skitaid (pid {pid}) is stopped" if pid else "skitaid is not running")
 
 
 @main.command("restart")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@graceful_option
 @pass_paths
-def restart(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
-    """Stop and start all servers, or only NAME. A conf with a mistake changes nothing."""
-    _tell_start(paths, command.restart(paths, names, graceful))
+def restart(paths: Paths, names: tuple[str, ...]) -> None:
+    """Run what is installed now, in all servers or only NAME.
+
+    Masters restart in place and replace their workers one by one, so no request is lost. If that
+    would not come up, it says why, and the old ones go on.
+    """
+    _tell_start(paths, command.restart(paths, names, click.echo))
+
+
+@main.command("reload")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@pass_paths
+def reload(paths: Paths, names: tuple[str, ...]) -> None:
+    """Take over changes of confs and apps, in all servers or only NAME.
+
+    New workers replace the old ones one by one, and no request is lost. If the conf has a
+    mistake or an app does not import, it says why, and the old workers go on.
+    """
+    done = masters.reload(paths, names, click.echo)
+    click.echo("\n".join(f"{name} is reloaded" for name in done))
+
+
+@main.command("enable")
+@click.argument("name", metavar="NAME")
+@pass_paths
+def enable(paths: Paths, name: str) -> None:
+    """Link a/NAME into servers-enabled; a fleet that runs starts it.
+
+    A conf with a mistake is not enabled.
+    """
+    enabling.enable(paths, name)
+    click.echo(f"{name} is enabled")
+    if command.is_running(paths):
+        _tell_start(paths, command.look(paths, [name]))
+    else:
+        click.echo("skitaid is not running; skitaid start starts all enabled servers")
+
+
+@main.command("disable")
+@click.argument("name", metavar="NAME")
+@pass_paths
+def disable(paths: Paths, name: str) -> None:
+    """Remove the link to a/NAME; a fleet that runs stops it when all is answered."""
+    enabling.disable(paths, name)
+    click.echo(f"{name} is disabled")
+    if command.is_running(paths):
+        with telling(paths, [name], click.echo):
+            command.look(paths, [name])
+        click.echo(f"{name} is stopped")
 
 
 @main.command("status")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--watch", "watched", is_flag=True, help="Again every second, until Ctrl-C.")
 @pass_paths
-def status(paths: Paths, as_json: bool) -> None:
-    """Show the servers and their workers. Exit code 3: skitaid is not running."""
+def status(paths: Paths, as_json: bool, watched: bool) -> None:
+    """Show the servers and what they do. Exit code 3: skitaid is not running."""
+    if watched:
+        watch(paths)
+        return
     view = view_status(paths)
     if as_json:
         click.echo(msgspec.json.encode(view))
     else:
-        console().print(fleet_text(view))
+        screen = console()
+        screen.print(fleet_text(view, width=screen.width))
     click.get_current_context().exit(0 if view.running else EXIT_NOT_RUNNING)
+
+
+@main.command("logs")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("-f", "--follow", is_flag=True, help="Go on as more is logged, until Ctrl-C.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="How many of each log.",
+)
+@click.option(
+    "--log",
+    "kind",
+    type=click.Choice(["server", "request", "app"]),
+    default="server",
+    show_default=True,
+    help="Which of a server's logs.",
+)
+@pass_paths
+def logs(paths: Paths, names: tuple[str, ...], follow: bool, lines: int, kind: str) -> None:
+    """Show the ends of the logs of NAME, or of skitaid and all servers."""
+    chosen = server_logs.logs(paths, names, kind)
+    show = server_logs.follow if follow else server_logs.show
+    show(chosen, lines, lambda text: click.echo(text, nl=False))
+
+
+@main.command("rotate")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@pass_paths
+def rotate(paths: Paths, names: tuple[str, ...]) -> None:
+    """Write to new log files: of NAME, or of skitaid and all servers.
+
+    For who has moved the old ones away, as logrotate does.
+    """
+    command.rotate(paths, names)
+    click.echo("\n".join(f"{name} writes to new logs" for name in names or ["skitaid"]))
 
 
 def _tell_start(paths: Paths, outcome: FleetStatus) -> None:

@@ -61,7 +61,7 @@ def load_server(
     defaults = {"name": _base_name(path, complaints), "securekey": _random_key(path)}
     server = fill(sections.get("server"), SERVER, complaints, **defaults)
     _complain_of_sample_secrets(server, complaints)
-    inner = _worker(sections, server, path, _home(path, env), complaints)
+    inner = _worker(sections, server, path, _home(path, env), run_dir, complaints)
     complaints.raise_if_any()
     return supervisor.Settings(
         name=server["name"],
@@ -71,6 +71,11 @@ def load_server(
         run_dir=os.path.abspath(run_dir),
         drain_timeout=server["drain_timeout"],
         worker=inner,
+        boot_timeout=server["boot_timeout"],
+        max_requests=server["max_requests"],
+        max_requests_jitter=server["max_requests_jitter"],
+        max_rss=server["max_rss"],
+        max_age=server["max_age"],
     )
 
 
@@ -172,6 +177,7 @@ def _worker(
     server: Values,
     path: Path,
     home: Path,
+    run_dir: str | Path,
     complaints: Complaints,
 ) -> worker.Settings:
     named = [section for title, section in sections.items() if title.startswith("@")]
@@ -195,7 +201,21 @@ def _worker(
         admin_password=server["admin_password"],
         forward_proxy=server["proxy"],
         tls=_tls(sections.get("certification"), server, path, complaints),
+        request_timeout=server["request_timeout"],
+        logs=_logs(server, run_dir),
         drain_timeout=server["drain_timeout"],
+        worker_timeout=server["worker_timeout"],
+    )
+
+
+def _logs(server: Values, run_dir: str | Path) -> worker.Logs:
+    return worker.Logs(
+        directory=os.path.join(os.path.abspath(run_dir), "logs"),
+        access=server["access_log"],
+        style=server["log_format"],
+        rotate=server["log_rotate"],
+        max_size=server["log_max_size"],
+        keep=server["log_keep"],
     )
 
 

@@ -81,6 +81,7 @@ def _known_entries(
 
 _WORKER = worker.Settings(name="", routes=())  # for its defaults
 _LIMITS = _WORKER.limits
+_LOGS = _WORKER.logs
 
 # The keys that fill `worker.Limits`, by the names of its fields.
 LIMIT_FIELDS = {
@@ -124,7 +125,24 @@ SERVER = (
     Key("body_timeout", values.seconds(0.01), f"{_LIMITS.body_timeout:g}", "a pause; then 408"),
     Key("min_body_rate", values.size(1), f"{_LIMITS.body_rate}", "bytes a second; slower: 408"),
     Key("keepalive_timeout", values.seconds(0.01), f"{_LIMITS.keepalive_timeout:g}", "idle time"),
+    Key("request_timeout", values.seconds(0), f"{_WORKER.request_timeout:g}", "then 503; 0: never"),
     Key("drain_timeout", values.seconds(0), f"{_WORKER.drain_timeout:g}", "for a leaving worker"),
+    Key("worker_timeout", values.seconds(0), f"{_WORKER.worker_timeout:g}", "then it is replaced"),
+    Key("boot_timeout", values.seconds(0), "60", "from a worker's fork to its being ready"),
+    Key("max_requests", values.whole(0), "0", "of a worker, which is replaced then; 0 is never"),
+    Key("max_requests_jitter", values.whole(0), "0", "up to so many more, by chance"),
+    Key("max_rss", values.size(0), "0", "of a worker, which is replaced then; 0 is never"),
+    Key("max_age", values.seconds(0), "0", "of a worker, which is replaced then; 0 is never"),
+    Key("access_log", values.switch, "yes", "a line in request.log for each request"),
+    Key("log_format", values.one_of(text="text", json="json"), f"{_LOGS.style}", "of all logs"),
+    Key(
+        "log_rotate",
+        values.one_of(daily="daily", size="size", no="no"),
+        f"{_LOGS.rotate}",
+        "when a log file makes room for a new one",
+    ),
+    Key("log_max_size", values.size(1024), f"{_LOGS.max_size}", "of a log, for log_rotate = size"),
+    Key("log_keep", values.whole(0), f"{_LOGS.keep}", "rotated files of each log"),
 )
 
 CERTIFICATION = (

@@ -64,6 +64,10 @@ class Paths:
         """The names of the servers to run, sorted. A link to nowhere is no conf."""
         return _names(self.servers_enabled)
 
+    def available(self) -> list[str]:
+        """The names of the confs in servers-available, sorted."""
+        return _names(self.servers_available)
+
     def conf(self, argument: str) -> Path:
         """The conf that a user means, as an absolute path.
 
@@ -94,7 +98,7 @@ class Paths:
 
     def _all_names(self) -> list[str]:
         """What may be given as NAME, e/NAME or a/NAME."""
-        available = [f"a/{name}" for name in _names(self.servers_available)]
+        available = [f"a/{name}" for name in self.available()]
         return [*self.enabled(), *available]
 
 

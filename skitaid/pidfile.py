@@ -21,20 +21,24 @@ class AlreadyRunning(SkitaidError):
 class PidFile:
     """Held from `PidFile(...)` until `remove`, or the end of the process."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, what: str, held: int | None = None) -> None:
         """Take the file. `what` is the one who runs, for messages: "server web".
 
+        `held`: the descriptor, if this process took the file before it became another program.
         Raises `AlreadyRunning`, and `SkitaidError` if the file cannot be written.
         """
         self._path = path
+        if held is not None:
+            self.descriptor = held
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = _lock(path, what)
+            self.descriptor = _lock(path, what)
         except OSError as error:
             message = f"{what} cannot write {path}: {error.strerror}; --var chooses the directory"
             raise SkitaidError(message) from None
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, b"%d\n" % os.getpid())
+        os.ftruncate(self.descriptor, 0)
+        os.write(self.descriptor, b"%d\n" % os.getpid())
 
     def remove(self) -> None:
         """The process ends cleanly: no file, no doubt."""
@@ -43,7 +47,7 @@ class PidFile:
 
     def close(self) -> None:
         """Let go of the descriptor; all that a forked child may do."""
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
 
 def holder(path: Path) -> int | None:

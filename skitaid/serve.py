@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import socket
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,12 +16,16 @@ from skitaid.notices import notices
 from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
 from skitaid.places import server_pid
-from skitaid.supervisor import log
+from skitaid.supervisor import legacy, log
 from skitaid.supervisor.lifeline import Lifeline
-from skitaid.supervisor.listeners import CannotListen, listen
+from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
-from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.open_files import raise_limit
+from skitaid.supervisor.orders import ORDERS
+from skitaid.supervisor.settings import CannotLoad, Settings
+from skitaid.supervisor.signals import hold
+from skitaid.supervisor.succession import Succession
 from skitaid.workers.run import main as run_worker
 
 D = TypeVar("D")
@@ -28,42 +34,67 @@ messages = logging.getLogger(__name__)
 
 
 def serve(
-    conf: Path, paths: Paths, notify_fd: int | None = None, lifeline_fd: int | None = None
+    conf: Path,
+    paths: Paths,
+    notify_fd: int | None = None,
+    lifeline_fd: int | None = None,
+    legacy_fd: int | None = None,
 ) -> int:
     """Run the server of `conf` until it is told to stop; return the exit code.
 
     One line is written to `notify_fd` when all workers are ready. The server stops gracefully
-    at the end of file of `lifeline_fd`: then who started it is gone. Raises `SkitaidError`
-    if the server cannot even begin.
+    at the end of file of `lifeline_fd`: then who started it is gone. On `legacy_fd` is what the
+    program before this one in the same process has left. Raises `SkitaidError` if the server
+    cannot even begin.
     """
+    hold(ORDERS)
+    raise_limit()
+    left = _given("--legacy-fd", legacy_fd, legacy.read)
     run_dir = paths.run_dir(conf.stem)
     settings = load_server(conf, run_dir)
     notify = _given("--notify-fd", notify_fd, Notify) or Notify(None)
-    lifeline = _given("--lifeline-fd", lifeline_fd, Lifeline)
-    pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}")
+    lifeline = _given("--lifeline-fd", left.lifeline if left else lifeline_fd, Lifeline)
+    held = left.pid_file if left else None
+    pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}", held)
     try:
-        log.set_up(settings.name)
+        logs = log.set_up(settings.name, settings.worker.logs)
         for notice in notices(settings):
             messages.warning("not yet: %s", notice)
-        with _listen(settings) as listener:
-            master = Master(
-                settings,
-                listener,
-                run_worker,
-                notify=notify,
-                lifeline=lifeline,
-                not_inherited=(pid_file,),
-            )
-            return master.run()
+        master = Master(
+            settings,
+            run_worker,
+            load=partial(_load, conf, run_dir),
+            reopen_log=logs.reopen,
+            notify=notify,
+            lifeline=lifeline,
+            succession=_succession(conf, paths, pid_file),
+            left=left,
+            not_inherited=(pid_file,),
+        )
+        return master.run()
+    except CannotListen as error:
+        raise SkitaidError(f"server {settings.name}: {error}") from None
     finally:
         pid_file.remove()
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _load(conf: Path, run_dir: Path) -> Settings:
+    """The conf as it is now."""
     try:
-        return listen(settings.ip, settings.port)
-    except CannotListen as error:
-        raise SkitaidError(f"server {settings.name}: {error}") from None
+        return load_server(conf, run_dir)
+    except SkitaidError as error:
+        raise CannotLoad(str(error)) from None
+
+
+def _succession(conf: Path, paths: Paths, pid_file: PidFile) -> Succession:
+    """The same server by whatever program is installed then. -P as the fleet does it."""
+    directories = ["--etc", str(paths.etc), "--var", str(paths.var)]
+    serve = [sys.executable, "-P", "-m", "skitaid", *directories, "serve", str(conf)]
+    return Succession(
+        trial=lambda bound: [*serve, "--trial", json.dumps(bound)],
+        command=lambda descriptor: [*serve, "--legacy-fd", str(descriptor)],
+        pid_file=pid_file.descriptor,
+    )
 
 
 def _given(option: str, descriptor: int | None, kind: Callable[[int], D]) -> D | None:

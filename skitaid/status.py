@@ -4,15 +4,19 @@
      "servers": [{"name": "web", "state": "running", "pid": 4712,
                   "address": "http://127.0.0.1:5000", "since": 1795345608.6,
                   "processes": 1, "workers":
-                    [{"ordinal": 0, "pid": 4713, "state": "ready", "age": 12.5, "generation": 1}],
+                    [{"ordinal": 0, "pid": 4713, "state": "ready", "age": 12.5, "generation": 1,
+                      "connections": 2, "requests": 17, "in_flight": 1, "parked": 1,
+                      "queued": 0, "rss": 41943040}],
                   "failures": 0, "again_at": null,
-                  "last_error": "", "last_error_at": null}]}
+                  "last_error": "", "last_error_at": null, "complaints": "",
+                  "generation": 1}]}
 
 `running`, `pid` and `started` are the fleet's; times are Unix times, ages seconds. A server's
-`state` is starting, running, stopping, stopped, or waiting (it failed `failures` times in a row
-and is tried again at `again_at`); `since` is when it became that. `processes` is how many workers
-it shall have, 0 if unknown. A server that runs by itself, by `skitaid serve`, is shown too if
-its conf is enabled; its state is alone.
+`state` is queued (for its turn to start), starting, running, stopping, stopped, or waiting (it
+failed `failures` times in a row and is tried again at `again_at`); `since` is when it became that.
+`processes` is how many workers it shall have, 0 if unknown. A server that runs by itself, by
+`skitaid serve`, is shown too if its conf is enabled; its state is alone. `complaints` are mistakes
+in a conf that has changed and is not taken over therefore.
 """
 
 from __future__ import annotations
@@ -49,6 +53,8 @@ class ServerView(msgspec.Struct, frozen=True):
     again_at: float | None
     last_error: str
     last_error_at: float | None
+    complaints: str = ""
+    generation: int = 0
 
 
 class FleetView(msgspec.Struct, frozen=True):
@@ -91,6 +97,8 @@ def _view(paths: Paths, report: ServerReport) -> ServerView:
         again_at=report.again_at,
         last_error=error,
         last_error_at=error_at,
+        complaints=report.complaints,
+        generation=master.generation if master else 0,
     )
 
 
@@ -130,6 +138,7 @@ def _view_alone(name: str, master: ServerStatus) -> ServerView:
         again_at=None,
         last_error=master.last_error,
         last_error_at=master.last_error_at,
+        generation=master.generation,
     )
 
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import datetime
 import textwrap
 import time
+from collections import Counter
+from collections.abc import Mapping
+from itertools import compress
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from skitaid.status import FleetView, ServerView
 
 STATE_STYLES = {"running": "green", "waiting": "red", "stopped": "dim"}  # else yellow
-COLUMNS = ("server", "state", "address", "pid", "workers", "for")
+WORDS = ("server", "state", "address", "pid", "workers", "for")
+NUMBERS = ("gen", "req/s", "in-flight", "parked", "conns", "RSS")
+
+# What there is no room for on a terminal narrower than so many columns; it would break the lines.
+NARROW = {120: {"address"}, 100: {"pid", "gen", "parked"}}
 WIDTH = 200  # columns, where there is no terminal to ask
 
 
@@ -44,11 +51,17 @@ def what_next(down: list[ServerView], fleet_runs: bool) -> str:
     return f"{names}: tried again after growing pauses, until skitaid stop {down[0].name}"
 
 
-def fleet_text(view: FleetView) -> RenderableType:
-    """A line on the fleet, a row per server, and what went wrong last."""
+def fleet_text(
+    view: FleetView, rates: Mapping[str, float] | None = None, width: int = WIDTH
+) -> RenderableType:
+    """A line on the fleet, a row per server, and what went wrong last.
+
+    `rates` are requests per second by server; without them it is how many there were in all.
+    """
     if not view.servers:
         return Text(_headline(view))
-    return Group(_headline(view), _table(view), *_errors(view))
+    table = _table(view, rates, width)
+    return Group(_headline(view), table, *_complaints(view), *_errors(view))
 
 
 def _headline(view: FleetView) -> str:
@@ -57,14 +70,22 @@ def _headline(view: FleetView) -> str:
     return f"skitaid runs (pid {view.pid}), up {_age(view.started)}"
 
 
-def _table(view: FleetView) -> Table:
-    table = Table(*COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
+def _table(view: FleetView, rates: Mapping[str, float] | None, width: int) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    hidden = set().union(*(names for below, names in NARROW.items() if width < below))
+    shown = [name not in hidden for name in (*WORDS, *NUMBERS)]
+    for name in compress((*WORDS, *NUMBERS), shown):
+        justify: JustifyMethod = "right" if name in NUMBERS else "left"
+        # A rate wants two looks; one look knows how many there were.
+        header = "requests" if name == "req/s" and rates is None else name
+        table.add_column(header, justify=justify, no_wrap=True)
     for server in view.servers:
-        table.add_row(*map(_cell, _cells(server)))
+        cells = (*_words(server), *_numbers(server, rates))
+        table.add_row(*map(_cell, compress(cells, shown)))
     return table
 
 
-def _cells(server: ServerView) -> tuple[Text | str, ...]:
+def _words(server: ServerView) -> tuple[Text | str, ...]:
     return (
         server.name,
         Text(_state(server), style=STATE_STYLES.get(server.state, "yellow")),
@@ -72,6 +93,20 @@ def _cells(server: ServerView) -> tuple[Text | str, ...]:
         str(server.pid or ""),
         _workers(server),
         _age(server.since),
+    )
+
+
+def _numbers(server: ServerView, rates: Mapping[str, float] | None) -> tuple[str, ...]:
+    if not server.workers:
+        return ("",) * len(NUMBERS)
+    requests = sum(w.requests for w in server.workers)
+    return (
+        str(server.generation or ""),
+        f"{requests}" if rates is None else f"{rates.get(server.name, 0.0):.0f}",
+        str(sum(w.in_flight for w in server.workers)),
+        str(sum(w.parked for w in server.workers)),
+        str(sum(w.connections for w in server.workers)),
+        f"{sum(w.rss for w in server.workers) / 2**20:.0f} MiB",
     )
 
 
@@ -88,10 +123,21 @@ def _state(server: ServerView) -> str:
 
 
 def _workers(server: ServerView) -> str:
-    """Pids of those that are ready; of others with their state; and how many are missing."""
-    named = [f"{w.pid}" if w.state == "ready" else f"{w.pid} {w.state}" for w in server.workers]
-    missing = server.processes - len(server.workers)
-    return ", ".join([*named, *([f"{missing} missing"] if missing > 0 else [])])
+    """How many are ready of those there shall be, and how many are on their way in or out."""
+    ready = sum(w.state == "ready" for w in server.workers)
+    if not server.processes:
+        return ""
+    count = str(ready) if ready == server.processes else f"{ready} of {server.processes}"
+    others = Counter(w.state for w in server.workers if w.state != "ready")
+    return ", ".join([count, *(f"{number} {state}" for state, number in others.items())])
+
+
+def _complaints(view: FleetView) -> list[Text]:
+    return [
+        Text(f"{server.name}: its conf has mistakes and is not taken over:\n{server.complaints}")
+        for server in view.servers
+        if server.complaints
+    ]
 
 
 def _errors(view: FleetView) -> list[Text]:

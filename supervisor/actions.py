@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skitaid.supervisor.control_records import Reply
+from skitaid.supervisor.control_records import Progress, Reply
+from skitaid.supervisor.settings import Settings
 from skitaid.workers.control import FromMaster
 
 
@@ -14,6 +15,7 @@ class Fork:
 
     serial: int
     ordinal: int
+    generation: int  # whose settings and listener it gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,20 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Dump:
+    """Have the worker write to the log what it is doing: it seems to hang."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read the slots of these workers."""
+
+    ordinals: tuple[tuple[int, int], ...]  # serial, ordinal
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """All workers are ready for the first time: tell whoever waits for the start."""
 
@@ -47,11 +63,63 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Tell a caller of the control socket how far it is; its answer is to come."""
+
+    ticket: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read the conf again, and bind its address if that is new."""
+
+    ticket: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Workers of this generation will be forked."""
+
+    generation: int
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """No worker of this generation will be forked any more."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Try in another process whether a restart would come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillTrial:
+    """It takes too long, or nobody wants to know any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Become:
+    """Let another program take this one's place, once all that has happened is handled."""
+
+    tickets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write to the server's log."""
 
     level: int  # of the logging module
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenLog:
+    """The master's own log was moved away: write to a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +129,22 @@ class Exit:
     code: int
 
 
-Action = Fork | Tell | Kill | Announce | Answer | Log | Exit
+Action = (
+    Fork
+    | Tell
+    | Kill
+    | Dump
+    | Look
+    | Announce
+    | Answer
+    | Report
+    | Load
+    | Prepare
+    | Forget
+    | Try
+    | KillTrial
+    | Become
+    | Log
+    | ReopenLog
+    | Exit
+)

@@ -37,10 +37,15 @@ class Child:
     ordinal: int  # given again when its holder is dead
     generation: int  # of code and conf
     forked_at: float
+    drain_timeout: float = 30.0  # seconds, as of its generation's conf
+    boot_by: float | None = None  # when it is to be ready
+    old_at: float | None = None  # when it is to be replaced
     state: State = State.BOOTING
     pid: int = 0  # 0 until the fork has happened
     ready_at: float | None = None
     kill_at: float | None = None  # when its time to leave is over
+    in_flight: int = 0  # requests it still has, as it said when it began to drain
+    worn: str = ""  # why it is to be replaced, if it is
 
     def __str__(self) -> str:
         return f"worker {self.ordinal} (pid {self.pid})"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
+from skitaid.supervisor.control_records import Progress
 from skitaid.supervisor.control_socket import PACKET_MAX
 from skitaid.supervisor.unix_path import short_path
 
 R = TypeVar("R")
+
+_progress = msgspec.json.Decoder(Progress)
 
 
 class NoAnswer(Exception):
@@ -18,11 +22,15 @@ class NoAnswer(Exception):
 
 
 def ask(
-    path: str, request: msgspec.Struct, replies: msgspec.json.Decoder[R], timeout: float | None
+    path: str,
+    request: msgspec.Struct,
+    replies: msgspec.json.Decoder[R],
+    timeout: float | None,
+    told: Callable[[str], None] = lambda text: None,
 ) -> R:
     """Send one request, wait `timeout` seconds (None: as long as it takes) for its reply.
 
-    Raises `NoAnswer`.
+    `told` is called with each line of progress that comes before it. Raises `NoAnswer`.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.settimeout(timeout)
@@ -30,7 +38,7 @@ def ask(
             with short_path(path) as short:
                 sock.connect(short)
             sock.send(msgspec.json.encode(request))
-            packet = sock.recv(PACKET_MAX)
+            packet = _receive(sock, told)
         except TimeoutError as error:
             raise NoAnswer(f"{path} gave no answer within {timeout:g} s") from error
         except OSError as error:
@@ -41,3 +49,13 @@ def ask(
         return replies.decode(packet)
     except msgspec.DecodeError as error:
         raise NoAnswer(f"{path} answers as another version does: {error}") from error
+
+
+def _receive(sock: socket.socket, told: Callable[[str], None]) -> bytes:
+    """The answer, after all the progress that comes before it."""
+    while True:
+        packet = sock.recv(PACKET_MAX)
+        try:
+            told(_progress.decode(packet).text)
+        except msgspec.DecodeError:  # it is the answer
+            return packet

@@ -14,7 +14,8 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import msgspec
@@ -41,16 +42,27 @@ class ControlSocket(Generic[Q, E]):
         waiter: Waiter[E],
         requests: msgspec.json.Decoder[Q],
         asked: Callable[[int, Q], E],
+        listener: socket.socket | None = None,
+        callers: Mapping[int, socket.socket] = MappingProxyType({}),
     ) -> None:
-        """Bind `path`; `asked(ticket, request)` makes the event of a request."""
+        """Bind `path`, unless `listener` is bound to it; `asked(ticket, request)` makes the event.
+
+        `callers` are those whom the program before this one owes an answer, by ticket.
+        """
         self._path = path
         self._waiter = waiter
         self._decoder = requests
         self._asked = asked
         self._callers: dict[int, socket.socket] = {}  # by ticket, oldest first
         self._tickets = 0
-        self._listener = _bind(path)
-        waiter.watch(self._listener, self._accept)
+        self.listener = listener or _bind(path)
+        waiter.watch(self.listener, self._accept)
+        for ticket, caller in callers.items():
+            self._welcome(ticket, caller)
+
+    def callers(self) -> dict[int, int]:
+        """The descriptors of those who are connected, by ticket."""
+        return {ticket: caller.fileno() for ticket, caller in self._callers.items()}
 
     def answer(self, ticket: int, reply: msgspec.Struct) -> None:
         """Reply and hang up. A caller that has gone meanwhile is not missed."""
@@ -63,6 +75,16 @@ class ControlSocket(Generic[Q, E]):
             pass  # it went away, or never reads: its loss
         self._hang_up(ticket)
 
+    def tell(self, ticket: int, reply: msgspec.Struct) -> None:
+        """Say something before the answer. A caller that does not read it misses it."""
+        caller = self._callers.get(ticket)
+        if caller is None:
+            return
+        try:
+            caller.send(msgspec.json.encode(reply))
+        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+            pass  # it has gone, which its end of file tells, or reads later than we speak
+
     def remove(self) -> None:
         """The server ends: nobody shall find the socket any more."""
         try:
@@ -73,13 +95,13 @@ class ControlSocket(Generic[Q, E]):
 
     def close(self) -> None:
         """Let go of all descriptors; all that a forked child may do."""
-        self._listener.close()
+        self.listener.close()
         for caller in self._callers.values():
             caller.close()
 
     def _accept(self) -> list[E]:
         try:
-            caller, _ = self._listener.accept()
+            caller, _ = self.listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # it changed its mind
             return []
         except OSError:
@@ -90,16 +112,15 @@ class ControlSocket(Generic[Q, E]):
             return []
         caller.setblocking(False)
         if _may_ask(caller):
-            self._welcome(caller)
+            self._welcome(self._tickets + 1, caller)
         else:
             caller.close()
         return []
 
-    def _welcome(self, caller: socket.socket) -> None:
+    def _welcome(self, ticket: int, caller: socket.socket) -> None:
         if len(self._callers) >= CALLERS_MAX:
             self._hang_up(min(self._callers))
-        self._tickets += 1
-        ticket = self._tickets
+        self._tickets = max(self._tickets, ticket)
         self._callers[ticket] = caller
         self._waiter.watch(caller, lambda: self._read(ticket))
 

@@ -3,8 +3,9 @@
 Pure: the only thing that changes is the book, and all that is to be done is returned. No
 syscall, no clock, no waiting; a rolling change is state in the book, advanced by events.
 
-Each event has one rule below. After every rule `_settle` looks at the whole book: it kills who
-is overdue, forks who is missing, announces completeness, and leaves when all are gone.
+Each event has one rule below, or in a file of its own. After every rule `_settle` looks at the
+whole book: it kills who is overdue, forks who is missing, moves a rolling change on, announces
+completeness, and leaves when all are gone.
 """
 
 from __future__ import annotations
@@ -12,59 +13,114 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor.actions import Action, Announce, Answer, Exit, Fork, Kill, Log
+from skitaid.supervisor import restarting, rolling
+from skitaid.supervisor.actions import (
+    Action,
+    Announce,
+    Answer,
+    Dump,
+    Exit,
+    Fork,
+    Kill,
+    Log,
+    ReopenLog,
+    Tell,
+)
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
-from skitaid.supervisor.control_records import Done, Status, Stop
+from skitaid.supervisor.control_records import Done, Reload, Restart, Status, Stop
 from skitaid.supervisor.events import (
     Asked,
+    BecameNothing,
+    CountWanted,
     Event,
     Forked,
     ForkFailed,
+    Loaded,
+    LoadFailed,
+    LogsMoved,
+    Looked,
+    NewsOfWorker,
+    ReloadWanted,
+    RestartWanted,
     Started,
     StopWanted,
     TimePassed,
+    TrialEnded,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
     WorkerReady,
+    WorkerWantsRestart,
+    WorkerWantsShutdown,
 )
 from skitaid.supervisor.exit_code import describe
+from skitaid.supervisor.liveness import DUMP_TIME, boots_too_long, look, looked
+from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
-from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all
+from skitaid.workers import control
 
 
-def decide(book: Book, settings: Settings, event: Event, now: float) -> list[Action]:
+def decide(book: Book, event: Event, now: float) -> list[Action]:
     """Note the event in the book; return what is to be done, in order."""
-    return [*_apply(book, settings, event, now), *_settle(book, settings, now)]
+    return [*_apply(book, event, now), *_settle(book, now)]
 
 
-def _apply(book: Book, settings: Settings, event: Event, now: float) -> list[Action]:
+def _apply(book: Book, event: Event, now: float) -> list[Action]:
     match event:
         case Started() | TimePassed():
             return []
-        case Forked():
-            book.children[event.serial].pid = event.pid
-            return []
+        case Asked():
+            return _asked(book, event, now)
+        case StopWanted():
+            return stop(book, event, now)
+        case ReloadWanted():
+            return rolling.reload(book, event)
+        case Loaded():
+            return rolling.loaded(book, event, now)
+        case LoadFailed():
+            return rolling.load_failed(book, event, now)
+        case RestartWanted():
+            return restarting.restart(book, event, now)
+        case TrialEnded():
+            return restarting.trial_ended(book, event, now)
+        case BecameNothing():
+            return restarting.became_nothing(book, event, now)
+        case CountWanted():
+            return _count(book, event)
+        case Looked():
+            return looked(book, event, now)
+        case LogsMoved():
+            return _reopen_logs(book, event)
         case ForkFailed():
             return _fork_failed(book, event, now)
-        case WorkerReady():
-            return _ready(book.children[event.serial], now)
-        case WorkerBootFailed():
-            return _boot_failed(book, event, now)
-        case WorkerDraining():
-            return _draining(book.children[event.serial], event)
-        case WorkerHungUp():
-            return _hung_up(book.children[event.serial], now)
         case WorkerDied():
             return _died(book, event, now)
-        case StopWanted():
-            return stop(book, settings, event, now)
-        case Asked():
-            return _asked(book, settings, event, now)
+        case _:
+            return _news_of(book, book.children[event.serial], event, now)
+
+
+def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[Action]:
+    match event:
+        case Forked():
+            child.pid = event.pid
+            return []
+        case WorkerReady():
+            return _ready(book, child, now)
+        case WorkerBootFailed():
+            return _boot_failed(book, child, event, now)
+        case WorkerDraining():
+            return _draining(child, event)
+        case WorkerWantsRestart():
+            return wear(child, f"it asks for it: {event.reason}")
+        case WorkerWantsShutdown():
+            cause = f"an app asks for it in {child}"
+            return stop(book, StopWanted(graceful=True, cause=cause), now)
+        case WorkerHungUp():
+            return _hung_up(child, now)
         case _:
             assert_never(event)
 
@@ -72,26 +128,28 @@ def _apply(book: Book, settings: Settings, event: Event, now: float) -> list[Act
 def _fork_failed(book: Book, event: ForkFailed, now: float) -> list[Action]:
     child = book.strike_off(event.serial)
     reason = f"worker {child.ordinal} could not be forked: {event.reason}"
-    return _boot_trouble(book, reason, now)
+    return _boot_trouble(book, child, reason, now)
 
 
-def _ready(child: Child, now: float) -> list[Action]:
+def _ready(book: Book, child: Child, now: float) -> list[Action]:
     if child.state is not State.BOOTING:  # its word crossed ours: it will hear that it must leave
         return []
     child.move(State.READY)
     child.ready_at = now
+    for generation in (book.wanted, book.fallback):
+        if generation and generation.number == child.generation:
+            generation.proven = True
     return [Log(logging.INFO, f"{child} is ready after {now - child.forked_at:.2f} s")]
 
 
-def _boot_failed(book: Book, event: WorkerBootFailed, now: float) -> list[Action]:
-    child = book.children[event.serial]
+def _boot_failed(book: Book, child: Child, event: WorkerBootFailed, now: float) -> list[Action]:
     if child.state is not State.BOOTING:
         return []
     leaves(child, now)
-    return _boot_trouble(book, f"{child} could not boot:\n{event.reason.rstrip()}", now)
+    return _boot_trouble(book, child, f"{child} could not boot:\n{event.reason.rstrip()}", now)
 
 
-def _boot_trouble(book: Book, reason: str, now: float) -> list[Action]:
+def _boot_trouble(book: Book, child: Child, reason: str, now: float) -> list[Action]:
     """At the first start nothing is served unless all is well; later the others serve on."""
     book.note_error(reason, now)
     if book.stage is Stage.STARTING:
@@ -99,11 +157,15 @@ def _boot_trouble(book: Book, reason: str, now: float) -> list[Action]:
         return [Log(logging.ERROR, reason), *stop_all(book, now)]
     if book.stage is Stage.STOPPING:
         return [Log(logging.WARNING, reason)]
+    if book.fallback and child.generation == book.wanted.number:
+        return rolling.abandon(book, reason, now)
+    told = rolling.disappoint(book, child, reason)
     wait = book.boots.failed(now) - now
-    return [Log(logging.ERROR, f"{reason}\nthe next try is in {wait:.1f} s")]
+    return [Log(logging.ERROR, f"{reason}\nthe next try is in {wait:.1f} s"), *told]
 
 
 def _draining(child: Child, event: WorkerDraining) -> list[Action]:
+    child.in_flight = event.in_flight
     return [Log(logging.INFO, f"{child} finishes {event.in_flight} requests and leaves")]
 
 
@@ -119,7 +181,8 @@ def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     if not child.serves:  # it was told to leave, or said why it must
         return []
     if child.state is State.BOOTING:
-        return _boot_trouble(book, f"{child} {describe(event.exit_code)} before it was ready", now)
+        reason = f"{child} {describe(event.exit_code)} before it was ready"
+        return _boot_trouble(book, child, reason, now)
     text = f"{child} {describe(event.exit_code)}"
     book.note_error(text, now)
     wait = book.crashes.failed(now) - now
@@ -127,26 +190,57 @@ def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     return [Log(logging.WARNING, f"{text}; another takes its place {when}")]
 
 
-def _asked(book: Book, settings: Settings, event: Asked, now: float) -> list[Action]:
+def _count(book: Book, event: CountWanted) -> list[Action]:
+    """As many workers more or less; one stays in any case."""
+    if book.stage is Stage.STOPPING:
+        return []
+    least = 1 - book.settings.processes
+    book.extra = max(least, book.extra + event.by)
+    return [Log(logging.INFO, f"{event.cause}: there shall be {book.count} workers")]
+
+
+def _reopen_logs(book: Book, event: LogsMoved) -> list[Action]:
+    """First the master, so that its line on it is the first of the new log."""
+    tell = [Tell(child.serial, control.ReopenLogs()) for child in book.children.values()]
+    return [ReopenLog(), Log(logging.INFO, f"{event.cause}: logs are reopened"), *tell]
+
+
+def _asked(book: Book, event: Asked, now: float) -> list[Action]:
     match event.request:
         case Status():
-            return [Answer(event.ticket, status(book, settings, now))]
+            return [Answer(event.ticket, status(book, now))]
         case Stop(graceful=graceful):
             wanted = StopWanted(graceful, "control socket")
-            return [Answer(event.ticket, Done()), *stop(book, settings, wanted, now)]
+            return [Answer(event.ticket, Done()), *stop(book, wanted, now)]
+        case Reload():
+            return rolling.reload(book, ReloadWanted("control socket", event.ticket))
+        case Restart():
+            return restarting.restart(book, RestartWanted("control socket", event.ticket), now)
         case _:
             assert_never(event.request)
 
 
-def _settle(book: Book, settings: Settings, now: float) -> list[Action]:
-    actions = _kill_overdue(book, now)
+def _settle(book: Book, now: float) -> list[Action]:
+    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
     if book.stage is Stage.STOPPING:
-        return actions if book.children else [*actions, Exit(book.exit_code)]
+        actions += [*rolling.give_up(book), *restarting.give_up(book)]
+        is_over = not book.children and not book.trying
+        return [*actions, Exit(book.exit_code)] if is_over else actions
     if now >= book.fork_from():
-        actions += [_fork(book, now) for _ in range(book.missing(settings.processes))]
-    if book.stage is Stage.STARTING and len(book.ready()) >= settings.processes:
+        actions += [_fork(book, now) for _ in range(book.missing())]
+    if book.stage is Stage.STARTING and len(book.ready()) >= book.count:
         book.stage = Stage.SERVING
-        actions.append(Announce(address(settings)))
+        actions.append(Announce(address(book.settings)))
+    actions += [*look(book, now), *aged(book, now), *restarting.trial_overdue(book, now)]
+    return [*actions, *rolling.advance(book, now)]
+
+
+def _boot_overdue(book: Book, now: float) -> list[Action]:
+    actions: list[Action] = []
+    for child in boots_too_long(book, now):
+        leaves(child, now, after=DUMP_TIME)
+        reason = f"{child} was not ready {now - child.forked_at:.0f} s after its fork"
+        actions += [Dump(child.serial), *_boot_trouble(book, child, reason, now)]
     return actions
 
 
@@ -162,5 +256,5 @@ def _kill_overdue(book: Book, now: float) -> list[Action]:
 
 
 def _fork(book: Book, now: float) -> Action:
-    child = book.enter(now)
-    return Fork(child.serial, child.ordinal)
+    child = book.enter(book.steady, now)
+    return Fork(child.serial, child.ordinal, child.generation)

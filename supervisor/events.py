@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
+from skitaid.supervisor.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,21 @@ class WorkerDraining:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerWantsRestart:
+    """The worker asks for another in its place."""
+
+    serial: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerWantsShutdown:
+    """An app of the worker asks for the end of the whole server."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerHungUp:
     """The worker's end of the control pipe is closed: it is dying, or can be told nothing."""
 
@@ -73,6 +89,86 @@ class WorkerDied:
 
     serial: int
     exit_code: int  # as of subprocess: negative is the signal that killed it
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadWanted:
+    """Somebody wants conf and apps to be read again."""
+
+    cause: str  # who said so, for the log: "SIGHUP"
+    ticket: int | None = None  # of the control socket
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The conf was read and its address is bound."""
+
+    settings: Settings
+    ticket: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The conf has mistakes, or its address cannot be bound."""
+
+    reason: str
+    ticket: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWanted:
+    """Somebody wants another program, maybe of another version, in the place of this one."""
+
+    cause: str
+    ticket: int | None = None  # of the control socket
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """The process that tried whether a restart would come up has ended."""
+
+    exit_code: int  # 0: it would
+    text: str  # what it wrote
+
+
+@dataclass(frozen=True, slots=True)
+class BecameNothing:
+    """The kernel would not run the other program."""
+
+    reason: str
+    tickets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountWanted:
+    """Somebody wants so many workers more, or less."""
+
+    by: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a worker has written into its slot."""
+
+    serial: int
+    heartbeat: float | None  # of the master's clock; None if there was none yet
+    rss: int  # bytes
+    in_flight: int  # requests
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The slots were read."""
+
+    figures: tuple[Figures, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogsMoved:
+    """Somebody has moved the log files away: write to new ones."""
+
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +187,32 @@ class Asked:
     request: Request
 
 
-Event = (
-    Started
-    | TimePassed
-    | Forked
-    | ForkFailed
+# Of a worker that is in the book.
+NewsOfWorker = (
+    Forked
     | WorkerReady
     | WorkerBootFailed
     | WorkerDraining
+    | WorkerWantsRestart
+    | WorkerWantsShutdown
     | WorkerHungUp
+)
+
+Event = (
+    NewsOfWorker
+    | ForkFailed  # these two strike it off
     | WorkerDied
+    | Started
+    | TimePassed
+    | ReloadWanted
+    | Loaded
+    | LoadFailed
+    | RestartWanted
+    | TrialEnded
+    | BecameNothing
+    | CountWanted
+    | LogsMoved
+    | Looked
     | StopWanted
     | Asked
 )

@@ -1,32 +1,15 @@
-"""The log of a process that serves: lines on stderr, `2026-11-22 11:06:48 [info] web: text`.
+"""The messages of a process that serves; see `workers/logs` for where they go.
 
-Set up once per process, at its start; a forked worker only changes the name. Where stderr
-goes (a terminal, a file, a service manager) is the business of whoever started the process.
+Set up once per process, at its start. The fleet writes to stderr alone, a master also to the
+logs of its server; a forked worker first changes the name, and then has logs of its own.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
+from skitaid.workers.logs.open import ProcessLogs
+from skitaid.workers.settings import Logs
 
 
-class _Formatter(logging.Formatter):
-    """Local time, level in lower case, the process' name, the text."""
-
-    def __init__(self, name: str) -> None:
-        escaped = name.replace("%", "%%")
-        super().__init__(f"%(asctime)s [%(levelname)s] {escaped}: %(message)s", "%Y-%m-%d %H:%M:%S")
-
-    def format(self, record: logging.LogRecord) -> str:
-        lowered = logging.makeLogRecord(record.__dict__)
-        lowered.levelname = record.levelname.lower()
-        return super().format(lowered)
-
-
-def set_up(name: str) -> None:
-    """Send everything from level info up to stderr, as coming from `name`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(name))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+def set_up(name: str, logs: Logs = Logs()) -> ProcessLogs:  # noqa: B008  # it is frozen
+    """Send everything from level info up to stderr and to `logs`, as coming from `name`."""
+    return ProcessLogs(name, logs)

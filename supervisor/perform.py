@@ -10,29 +10,64 @@ import logging
 import os
 import signal
 import socket
+import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
 import msgspec
 
-from skitaid.supervisor.actions import Action, Announce, Answer, Exit, Fork, Kill, Log, Tell
-from skitaid.supervisor.control_records import Request
+from skitaid.supervisor.actions import (
+    Action,
+    Announce,
+    Answer,
+    Become,
+    Dump,
+    Exit,
+    Forget,
+    Fork,
+    Kill,
+    KillTrial,
+    Load,
+    Log,
+    Look,
+    Prepare,
+    ReopenLog,
+    Report,
+    Tell,
+    Try,
+)
+from skitaid.supervisor.control_records import Request, ServerStatus
 from skitaid.supervisor.control_socket import ControlSocket
 from skitaid.supervisor.events import (
     Event,
+    Figures,
     Forked,
     ForkFailed,
+    Loaded,
+    LoadFailed,
+    Looked,
+    TrialEnded,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
     WorkerReady,
+    WorkerWantsRestart,
+    WorkerWantsShutdown,
 )
+from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.nurseries import Nurseries
 from skitaid.supervisor.pidfd import Pidfd
-from skitaid.supervisor.spawn import Closeable, Nursery
+from skitaid.supervisor.report import with_figures
+from skitaid.supervisor.settings import CannotLoad, Settings
+from skitaid.supervisor.spawn import Closeable
+from skitaid.supervisor.succession import Succession
+from skitaid.supervisor.trial import Trial
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers import control
+from skitaid.workers.scoreboard import Field, Slot
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +77,23 @@ class Performer:
 
     def __init__(
         self,
-        nursery: Nursery,
+        nurseries: Nurseries,
+        load: Callable[[], Settings],
+        reopen_log: Callable[[], None],
         waiter: Waiter[Event],
         control_socket: ControlSocket[Request, Event],
         notify: Notify,
+        succession: Succession | None,
         not_inherited: list[Closeable],
     ) -> None:
         """`not_inherited`: what a worker closes, besides what is named here."""
         self.exit_code: int | None = None  # set when the master is to leave its loop
-        self._nursery = nursery
+        self.become: Become | None = None  # likewise, for another program
+        self._succession = succession
+        self._trial: Trial | None = None
+        self._nurseries = nurseries
+        self._load_settings = load
+        self._reopen_log = reopen_log
         self._waiter = waiter
         self._control_socket = control_socket
         self._notify = notify
@@ -67,32 +110,86 @@ class Performer:
                 self._tell(action)
             case Kill():
                 self._kill(action)
+            case Dump():
+                self._dump(action)
+            case Look():
+                return [self._look(action)]
             case Announce():
                 log.info("all workers are ready at %s", action.address)
                 self._notify.ready(f"ready {action.address}")
             case Answer():
-                self._control_socket.answer(action.ticket, action.reply)
+                self._answer(action)
+            case Report():
+                self._control_socket.tell(action.ticket, action.progress)
+            case Load():
+                return [self._load(action)]
+            case Prepare():
+                self._nurseries.prepare(action.generation, action.settings)
+            case Forget():
+                self._nurseries.forget(action.generation)
             case Log():
                 log.log(action.level, "%s", action.text)
+            case Try():
+                return self._try()
+            case KillTrial():
+                self._kill_trial()
+            case Become():
+                self.become = action
+            case ReopenLog():
+                self._reopen()
             case Exit():
                 self.exit_code = action.code
             case _:
                 assert_never(action)
         return []
 
+    def _answer(self, action: Answer) -> None:
+        reply = action.reply
+        if isinstance(reply, ServerStatus):
+            reply = with_figures(reply, self._nurseries.scoreboard)
+        self._control_socket.answer(action.ticket, reply)
+
     def _fork(self, action: Fork) -> Event:
         try:
-            worker = self._nursery.spawn(action.ordinal, self._not_inherited())
+            nursery = self._nurseries[action.generation]
+            worker = nursery.spawn(action.ordinal, self._not_inherited(action.generation))
         except OSError as error:
             return ForkFailed(action.serial, error.strerror or str(error))
-        self._processes[action.serial] = worker.process
-        self._pipes[action.serial] = worker.control
-        self._waiter.watch(worker.process, partial(self._reap, action.serial))
-        self._waiter.watch(worker.control, partial(self._hear, action.serial))
+        self.hold(action.serial, worker.process, worker.control)
         return Forked(action.serial, worker.process.pid)
 
-    def _not_inherited(self) -> list[Closeable]:
-        return [*self._belongings, *self._processes.values(), *self._pipes.values()]
+    def hold(self, serial: int, process: Pidfd, pipe: socket.socket | None) -> None:
+        """Look after a living worker; None if it has hung up."""
+        self._processes[serial] = process
+        self._waiter.watch(process, partial(self._reap, serial))
+        if pipe:
+            self._pipes[serial] = pipe
+            self._waiter.watch(pipe, partial(self._hear, serial))
+
+    def pipe(self, serial: int) -> int:
+        """The descriptor of its control pipe; -1 if it has hung up."""
+        pipe = self._pipes.get(serial)
+        return pipe.fileno() if pipe else -1
+
+    def _load(self, action: Load) -> Event:
+        """Whatever goes wrong with a conf, the master lives."""
+        try:
+            settings = self._load_settings()
+            self._nurseries.bind(settings)
+        except (CannotLoad, CannotListen) as error:
+            return LoadFailed(str(error), action.ticket)
+        except Exception:
+            return LoadFailed(traceback.format_exc(), action.ticket)
+        return Loaded(settings, action.ticket)
+
+    def _not_inherited(self, generation: int) -> list[Closeable]:
+        return [
+            *self._belongings,
+            *self._processes.values(),
+            *self._pipes.values(),
+            *([self._trial] if self._trial else []),
+            *self._nurseries.not_inherited(generation),
+        ]
 
     def _tell(self, action: Tell) -> None:
         pipe = self._pipes.get(action.serial)
@@ -109,6 +206,42 @@ class Performer:
         process = self._processes.get(action.serial)
         if process:  # else it was reaped just now, and its death is the next event
             process.send(signal.SIGKILL)
+
+    def _try(self) -> list[Event]:
+        if self._succession is None:
+            return [TrialEnded(1, "this program does not know how to run itself anew")]
+        bound = list(self._nurseries.listeners())
+        try:
+            self._trial = Trial(self._succession.trial(bound))
+        except OSError as error:
+            return [TrialEnded(1, f"the trial cannot be run: {error}")]
+        self._waiter.watch(self._trial, self._reap_trial)
+        return []
+
+    def _reap_trial(self) -> list[Event]:
+        assert self._trial
+        self._waiter.forget(self._trial)
+        trial, self._trial = self._trial, None
+        return [TrialEnded(*trial.reap())]
+
+    def _kill_trial(self) -> None:
+        if self._trial:  # else it has just ended
+            self._trial.kill()
+
+    def _reopen(self) -> None:
+        try:
+            self._reopen_log()
+        except OSError as error:
+            log.error("the log cannot be reopened, it goes on where it was: %s", error)
+
+    def _dump(self, action: Dump) -> None:
+        process = self._processes.get(action.serial)
+        if process:
+            process.send(signal.SIGUSR2)
+
+    def _look(self, action: Look) -> Event:
+        board = self._nurseries.scoreboard
+        return Looked(tuple(_figures(serial, board[slot]) for serial, slot in action.ordinals))
 
     def _hear(self, serial: int) -> list[Event]:
         """The next record of a worker; nothing if none waits."""
@@ -148,6 +281,12 @@ class Performer:
         pipe.close()
 
 
+def _figures(serial: int, slot: Slot) -> Figures:
+    beat = slot[Field.HEARTBEAT]
+    heartbeat = beat / 1e9 if beat else None
+    return Figures(serial, heartbeat, slot[Field.RSS], slot[Field.IN_FLIGHT])
+
+
 def _event(serial: int, record: control.FromWorker) -> Event:
     match record:
         case control.Ready():
@@ -156,5 +295,9 @@ def _event(serial: int, record: control.FromWorker) -> Event:
             return WorkerBootFailed(serial, record.reason)
         case control.Draining():
             return WorkerDraining(serial, record.in_flight)
+        case control.WantRestart():
+            return WorkerWantsRestart(serial, record.reason)
+        case control.WantShutdown():
+            return WorkerWantsShutdown(serial)
         case _:
             assert_never(record)

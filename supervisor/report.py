@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book
 from skitaid.supervisor.child import Child
 from skitaid.supervisor.control_records import ServerStatus, WorkerStatus
-from skitaid.supervisor.settings import Settings
+from skitaid.workers.scoreboard import Field, Scoreboard
 
 
-def status(book: Book, settings: Settings, now: float) -> ServerStatus:
+def status(book: Book, now: float) -> ServerStatus:
     """What `skitaid status` shows of one server."""
+    settings = book.settings
     by_ordinal = sorted(book.children.values(), key=lambda child: child.ordinal)
     error_at = book.last_error_at
     return ServerStatus(
@@ -19,10 +22,32 @@ def status(book: Book, settings: Settings, now: float) -> ServerStatus:
         address=address(settings),
         state=book.stage.value,
         started=book.unix(book.started),
-        processes=settings.processes,
+        processes=book.count,
         workers=[_worker(child, now) for child in by_ordinal],
         last_error=book.last_error,
         last_error_at=None if error_at is None else book.unix(error_at),
+        generation=book.wanted.number,
+        crashes=max(book.crashes.recent(now), book.boots.recent(now)),
+        fork_from=book.unix(book.fork_from()) if book.fork_from() > now else None,
+    )
+
+
+def with_figures(told: ServerStatus, board: Scoreboard) -> ServerStatus:
+    """The same with what its workers do now, which they write and no book knows."""
+    workers = [_with_figures(worker, board) for worker in told.workers]
+    return msgspec.structs.replace(told, workers=workers)
+
+
+def _with_figures(worker: WorkerStatus, board: Scoreboard) -> WorkerStatus:
+    slot = board[worker.ordinal]
+    return msgspec.structs.replace(
+        worker,
+        connections=slot[Field.CONNECTIONS],
+        requests=slot[Field.REQUESTS],
+        in_flight=slot[Field.IN_FLIGHT],
+        parked=slot[Field.PARKED],
+        queued=slot[Field.QUEUED],
+        rss=slot[Field.RSS],
     )
 
 

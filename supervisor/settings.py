@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from skitaid.workers import settings as worker
 
 
+class CannotLoad(Exception):
+    """The conf cannot be read again. The message is for the operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One server of the fleet."""
@@ -18,3 +22,8 @@ class Settings:
     run_dir: str  # VAR/servers/NAME: pid file and control socket live here
     drain_timeout: float  # seconds a retiring worker may take before it is killed
     worker: worker.Settings
+    boot_timeout: float = 60.0  # seconds from fork to ready; 0: no limit
+    max_requests: int = 0  # after so many a worker is replaced; 0: never
+    max_requests_jitter: int = 0  # up to so many more, another number for each worker
+    max_rss: int = 0  # bytes; beyond it a worker is replaced; 0: never
+    max_age: float = 0.0  # seconds; then a worker is replaced; 0: never

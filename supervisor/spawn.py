@@ -11,25 +11,29 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 from skitaid.supervisor import log as process_log
 from skitaid.supervisor.pidfd import Pidfd
+from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.title import be_worker
 from skitaid.workers import control
 from skitaid.workers import settings as worker
+from skitaid.workers.scoreboard import Scoreboard
 
-RunWorker = Callable[[worker.Settings, socket.socket, socket.socket, int], int]
+RunWorker = Callable[[worker.Settings, socket.socket, socket.socket, int, Scoreboard], int]
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h: the worker's own code raised
 
 # A key press in the terminal reaches the whole process group; it is the master who tells.
 OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+OF_THE_MASTER = (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU)
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +57,21 @@ class Nursery:
     """All that is the same for every worker of a master."""
 
     run_worker: RunWorker
-    settings: worker.Settings
+    settings: Settings
     listener: socket.socket
+    scoreboard: Scoreboard
 
     def spawn(self, ordinal: int, not_inherited: list[Closeable]) -> Spawned:
         """Fork one worker. Raises `OSError` if the kernel refuses."""
+        settings = self._settings_of_one()
         mine, theirs = control.pair()
+        self.scoreboard.take(ordinal)
         # A signal between fork and reset would be written into the master's queue.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
             if pid == 0:
-                self._live(ordinal, theirs, [*not_inherited, mine])
+                self._live(settings, ordinal, theirs, [*not_inherited, mine])
         except OSError:
             mine.close()
             raise
@@ -73,16 +80,28 @@ class Nursery:
             theirs.close()
         return Spawned(_hold(pid, mine), mine)
 
-    def _live(self, ordinal: int, pipe: socket.socket, not_inherited: list[Closeable]) -> NoReturn:
+    def _settings_of_one(self) -> worker.Settings:
+        """In the master, whose random numbers differ from fork to fork."""
+        limit, jitter = self.settings.max_requests, self.settings.max_requests_jitter
+        more = random.randint(0, jitter) if limit else 0
+        return replace(self.settings.worker, max_requests=limit + more)
+
+    def _live(
+        self,
+        settings: worker.Settings,
+        ordinal: int,
+        pipe: socket.socket,
+        not_inherited: list[Closeable],
+    ) -> NoReturn:
         """The whole life of the child process."""
         exit_code = EXIT_CRASHED
         try:
             for belonging in not_inherited:
                 belonging.close()
-            be_worker(self.settings.name, ordinal)
-            process_log.set_up(f"{self.settings.name}/{ordinal}")
+            be_worker(settings.name, ordinal)
+            process_log.set_up(f"{settings.name}/{ordinal}")
             _reset_signals()
-            exit_code = self.run_worker(self.settings, self.listener, pipe, ordinal)
+            exit_code = self.run_worker(settings, self.listener, pipe, ordinal, self.scoreboard)
         except BaseException:
             log.exception("the worker crashed")
         finally:
@@ -111,6 +130,6 @@ def _flush() -> None:
 
 
 def _reset_signals() -> None:
-    for number in OF_THE_TERMINAL:
+    for number in (*OF_THE_TERMINAL, *OF_THE_MASTER):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -26,6 +26,16 @@ class BootFailed(msgspec.Struct, tag=True, frozen=True):
     reason: str  # the traceback, or one sentence
 
 
+class WantRestart(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: `was.restart()` was called, or the worker wants to be replaced itself."""
+
+    reason: str
+
+
+class WantShutdown(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: `was.shutdown()` was called: stop the whole server."""
+
+
 class Draining(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: `Retire` was received; so many requests are still in flight."""
 
@@ -40,8 +50,12 @@ class Stop(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: close everything and leave now with 0."""
 
 
-FromWorker = Ready | BootFailed | Draining
-FromMaster = Retire | Stop
+class ReopenLogs(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: the log files were moved away; write to new ones."""
+
+
+FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown
+FromMaster = Retire | Stop | ReopenLogs
 
 EXIT_CLEAN = 0
 EXIT_BOOT_FAILED = 1

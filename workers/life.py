@@ -14,9 +14,11 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from enum import Enum
 
 from . import control
+from .scoreboard import Field, Slot, State
 from .site import WebSite
 
 log = logging.getLogger(__name__)
@@ -38,20 +40,26 @@ class Life:
         loop: asyncio.AbstractEventLoop,
         site: WebSite,
         pipe: socket.socket,
+        slot: Slot,
         drain_timeout: float,
+        reopen_logs: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._site = site
         self._pipe = pipe
+        self._slot = slot
         self._drain_timeout = drain_timeout
+        self._reopen_logs = reopen_logs
         self._over: asyncio.Future[None] = loop.create_future()
         self.phase = Phase.SERVING
 
     async def lead(self, listener: socket.socket) -> None:
         """Serve until it is over."""
-        await self._site.open(listener)
+        self._site.open(listener, self._want_successor)
+        self._site.watch_overdue(self._want_successor)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
+        self._slot[Field.STATE] = State.SERVING
         self._tell(control.Ready())
         try:
             await self._over
@@ -64,9 +72,15 @@ class Life:
         if self.phase is not Phase.SERVING:
             return
         self.phase = Phase.RETIRING
+        self._slot[Field.STATE] = State.RETIRING
         self._loop.call_later(self._drain_timeout, self._time_is_up)
-        self._tell(control.Draining(self._site.busy()))
+        in_flight = self._site.busy()
         self._site.drain(self.stop)
+        # Said only now, when what comes next is a sibling's.
+        self._tell(control.Draining(in_flight))
+
+    def _want_successor(self, reason: str = "it has answered max_requests") -> None:
+        self._tell(control.WantRestart(reason))
 
     def stop(self) -> None:
         """Leave now."""
@@ -99,6 +113,8 @@ class Life:
                     self.retire()
                 case control.Stop():
                     self.stop()
+                case control.ReopenLogs():
+                    self._reopen_logs()
 
     def _tell(self, record: control.FromWorker) -> None:
         try:

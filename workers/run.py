@@ -4,40 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import ssl
+import time
 
 import uvloop
 
 from . import control
 from .apps import AppFailed, load_all
+from .heartbeat import Heartbeat
 from .life import Life
+from .logs.open import ProcessLogs
+from .scoreboard import Field, Scoreboard, Slot, State
 from .settings import Settings
 from .site import WebSite
+from .watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 
-def main(settings: Settings, listener: socket.socket, pipe: socket.socket, ordinal: int) -> int:
+def main(
+    settings: Settings,
+    listener: socket.socket,
+    pipe: socket.socket,
+    ordinal: int,
+    scoreboard: Scoreboard,
+) -> int:
     """Serve until the master says otherwise. Returns the exit code.
 
     listener: bound and listening, shared with the other workers. pipe: this worker's end of
-    the control pipe. ordinal: which worker of the server this is, from 0.
+    the control pipe. ordinal: which worker of the server this is, from 0; its slot on the
+    scoreboard has the same index.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
+    watchdog = Watchdog()  # before any other thread
+    logs = ProcessLogs(f"{settings.name}/{ordinal}", settings.logs)
+    logs.start_writer()
+    slot = scoreboard[ordinal]
+    _introduce(slot, settings)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
+    access_log = logs.access_log(loop)
     try:
-        site = WebSite(loop, settings, load_all(settings.routes))
+        apps = load_all(settings.routes)
+        site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
     except (AppFailed, ssl.SSLError, OSError) as error:
         control.send(pipe, control.BootFailed(control.cut(str(error))))
         return control.EXIT_BOOT_FAILED
-    life = Life(loop, site, pipe, settings.drain_timeout)
+    life = Life(loop, site, pipe, slot, settings.drain_timeout, logs.reopen)
+    watchdog.report = site.requests_in_hand
+    heartbeat = Heartbeat(loop, slot, settings.worker_timeout, site.handlers)
+    heartbeat.beat()
     try:
         loop.run_until_complete(life.lead(listener))
         # One more round, so that what was closed at the end really closes.
         loop.run_until_complete(asyncio.sleep(0))
     finally:
+        heartbeat.stop()
+        if access_log is not None:
+            access_log.hand_over()
         loop.close()
     return control.EXIT_CLEAN
+
+
+def _introduce(slot: Slot, settings: Settings) -> None:
+    slot[Field.PID] = os.getpid()
+    slot[Field.STARTED] = time.monotonic_ns()
+    slot[Field.THREADS] = settings.threads
+    slot[Field.STATE] = State.BOOTING

@@ -108,6 +108,18 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Logs:
+    """What is written down, and for how long it is kept."""
+
+    directory: str = ""  # absolute; "" means that there are no files, only the screen
+    access: bool = True  # a line for each request
+    style: str = "text"  # or "json"
+    rotate: str = "daily"  # or "size", or "no"
+    max_size: int = 100 * 1024 * 1024  # bytes of a file, for "size"
+    keep: int = 100  # rotated files of each log
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All a worker needs."""
 
@@ -122,7 +134,11 @@ class Settings:
     result_cache_entries: int = 200
     session_timeout: int = 1200  # seconds
     secure_keys: tuple[str, ...] = field(default=(), repr=False)  # first seals, all open
+    logs: Logs = Logs()
     admin_password: str = field(default="", repr=False)  # "" means no admin page
     forward_proxy: bool = False
     tls: Tls | None = None
+    request_timeout: float = 0.0  # seconds for a handler, then 503; 0: as long as it takes
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`
+    worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never
+    max_requests: int = 0  # answered requests after which this worker asks to be replaced; 0: never

@@ -12,19 +12,23 @@ from collections.abc import Callable, Mapping
 
 from skitai.app import Application
 
+from . import in_hand
 from .clients.fanout import Fanout
 from .engine import WorkerEngine
 from .handoff import Handoff
+from .heartbeat import Handlers
+from .logs.access_log import AccessLog
+from .overdue import Overdue
+from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
 from .threads import HandlerThreads
 from .web import tls
+from .web.acceptor import Acceptor
 from .web.connection import ClientConnection
 from .web.connections import Connections
 from .web.dispatch import Dispatcher
 from .web.mounts import Mounts
-
-BACKLOG = 4096  # connections the kernel holds for us; net.core.somaxconn may say less
 
 
 class WebSite:
@@ -35,8 +39,14 @@ class WebSite:
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
         apps: Mapping[str, Application],
+        scoreboard: Scoreboard | None = None,
+        ordinal: int = 0,
+        access_log: AccessLog | None = None,
     ) -> None:
-        """Raises ssl.SSLError or OSError for certificates that do not load."""
+        """scoreboard: of the server, None for a worker without siblings.
+
+        Raises ssl.SSLError or OSError for certificates that do not load.
+        """
         limits = settings.limits
         self._loop = loop
         self._limits = limits
@@ -57,29 +67,71 @@ class WebSite:
             self._handoff,
             self._threads,
         )
-        self._connections = Connections(loop)
-        self._server: asyncio.Server | None = None
+        self._scoreboard = scoreboard
+        self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
+        self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
+        self._acceptor: Acceptor | None = None
+        self._overdue: Overdue | None = None
+        if settings.request_timeout:
+            self._overdue = Overdue(
+                loop,
+                settings.request_timeout,
+                settings.threads,
+                self._connections,
+                self._dispatcher.tasks,
+            )
 
-    async def open(self, listener: socket.socket) -> None:
-        """Accept connections on a bound and listening socket."""
-        self._server = await self._loop.create_server(
-            self._connection, sock=listener, backlog=BACKLOG, ssl=self._tls
+    def open(self, listener: socket.socket, when_used_up: Callable[[], None]) -> None:
+        """Accept connections on a bound and listening socket.
+
+        when_used_up: called once, when `max_requests` are answered.
+        """
+        self._connections.when_used_up = when_used_up
+        self._acceptor = Acceptor(
+            self._loop,
+            listener,
+            self._connection,
+            self._tls,
+            self._connections,
+            self._slot,
+            self._siblings,
         )
+        self._acceptor.open()
+
+    def _siblings(self) -> list[Slot]:
+        serving = self._scoreboard.serving() if self._scoreboard is not None else []
+        return [slot for slot in serving if slot is not self._slot]
 
     def busy(self) -> int:
         """Connections with a request in hand."""
         return self._connections.busy()
 
+    def handlers(self) -> Handlers:
+        """What the handler threads are doing."""
+        counts = self._threads.counts()
+        return Handlers(counts.running, counts.parked, counts.queued)
+
+    def watch_overdue(self, when_lost: Callable[[str], None]) -> None:
+        """Give up requests that take too long; `when_lost` if they have taken all run slots."""
+        if self._overdue is not None:
+            self._overdue.watch(when_lost)
+
+    def requests_in_hand(self) -> str:
+        """Each with its age and what it is doing, for the log. From any thread."""
+        return in_hand.listing(self._connections.in_hand(), self._dispatcher.tasks)
+
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Accept no more; close each connection when it is answered; then say so."""
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.drain()
         self._connections.drain(when_empty)
 
     def close(self) -> None:
         """Close everything at once."""
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
+        if self._overdue is not None:
+            self._overdue.stop()
         self._dispatcher.cancel()
         self._fanout.close()
         self._handoff.close()

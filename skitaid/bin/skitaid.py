@@ -4,10 +4,11 @@
     python skitaid.py             run, the log goes to VAR/logs/skitaid.log
     python skitaid.py -c          run, the log goes to the screen
     python skitaid.py stop        stop what runs
-    python skitaid.py -n NAME -k terminate|shutdown|restart|start
-    python skitaid.py -k terminate-all|shutdown-all|restart-all|start-all
+    python skitaid.py rotate      new log files for all
+    python skitaid.py -n NAME -k terminate|shutdown|restart|rotate|start
+    python skitaid.py -k terminate-all|shutdown-all|restart-all|rotate-all|start-all
 
-The script of old; the command is `skitaid start|stop|restart|status`.
+The script of old; the command is `skitaid start|stop|restart|rotate|status`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ VERBS = {
     "shutdown": ["stop", "--graceful"],
     "restart": ["restart"],
     "start": ["start"],
+    "rotate": ["rotate"],
 }
 
 
@@ -48,7 +50,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="skitaid.py", description="Run all enabled servers.")
-    parser.add_argument("verb", nargs="?", choices=["stop"], help="stop what runs")
+    parser.add_argument("verb", nargs="?", choices=["stop", "rotate"], help="what runs")
     parser.add_argument("-c", "--consol", action="store_true", help="log to the screen")
     parser.add_argument("-n", "--name", help="the server that -k is for")
     parser.add_argument(
@@ -67,10 +69,14 @@ def _run(options: argparse.Namespace) -> int:
     paths = Paths.find(options.etc, options.var)
     if options.verb == "stop":
         return _stop(paths)
+    if options.verb == "rotate":
+        command.rotate(paths, [])
+        return 0
     if options.command:
         return _command(paths, options.command, options.name)
     if not options.consol:
         output.to_log(fleet_log(paths))
+        return command.run(paths, log_path=fleet_log(paths))
     return command.run(paths)
 
 
@@ -85,6 +91,8 @@ def _command(paths: Paths, command_name: str, server: str | None) -> int:
     if not of_all and server is None:
         raise SkitaidError(f"-k {command_name} wants a server: -n NAME, or -k {command_name}-all")
     names = [server] if server and not of_all else paths.enabled()
+    if command_name == "rotate-all":
+        names = []  # the log of this process, too
     directories = ["--etc", str(paths.etc), "--var", str(paths.var)]
     code: int = cli.main([*directories, *VERBS[base], *names], standalone_mode=False)
     return code

@@ -25,6 +25,21 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Read servers-enabled; `ConfsSeen` is what comes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFleetConf:
+    """Read skitaid.conf again, for the servers that are started from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenLog:
+    """Write the fleet's own log to a file of that name again."""
+
+
+@dataclass(frozen=True, slots=True)
 class FleetAnswer:
     """Reply to a request of the control socket."""
 
@@ -39,4 +54,4 @@ class Settled:
     status: FleetStatus
 
 
-Action = Spawn | Signal | FleetAnswer | Settled | Log | Exit
+Action = Spawn | Signal | Look | ReadFleetConf | ReopenLog | FleetAnswer | Settled | Log | Exit

@@ -23,6 +23,15 @@ class Stage(Enum):
     STOPPING = "stopping"  # leaves when the last master is gone
 
 
+# An editor writes a file, renames it and removes another; a deployment copies several.
+QUIET = 0.2  # seconds without news from servers-enabled before it is looked at
+LOOK_WITHIN = 2.0  # seconds after the first news, even if there is no quiet
+
+# A server that takes longer to start does not keep others from it; importing an app may well
+# take a few seconds.
+TURN = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Somebody who wants to hear when these servers have settled."""
@@ -35,15 +44,28 @@ class Book:
     """The state of one fleet."""
 
     def __init__(
-        self, now: float, random: Callable[[], float], *, pid: int, unix_time: float
+        self,
+        now: float,
+        random: Callable[[], float],
+        *,
+        pid: int,
+        unix_time: float,
+        starts_max: int,
     ) -> None:
-        """`pid` is the fleet's; `unix_time` is the wall clock's word for `now`."""
+        """`pid` is the fleet's; `unix_time` is the wall clock's word for `now`.
+
+        At most `starts_max` servers are starting at the same time.
+        """
         self.pid = pid
         self.started = now
         self.stage = Stage.STARTING
         self.exit_code = 0
         self.servers: dict[str, Server] = {}
         self.callers: list[Caller] = []
+        self.lookers: list[Caller] = []  # who wait for the look that is under way
+        self.look_at: float | None = None  # when servers-enabled is looked at
+        self._look_by = 0.0
+        self._starts_max = starts_max
         self._random = random
         self._to_unix = unix_time - now
 
@@ -55,7 +77,29 @@ class Book:
 
     def all_settled(self, names: Iterable[str]) -> bool:
         """Whether none of them is on its way up or down."""
-        return all(self.servers[name].is_settled for name in names)
+        return all(server.is_settled for server in self.named(names))
+
+    def named(self, names: Iterable[str]) -> list[Server]:
+        """Those servers, without the ones that are forgotten by now."""
+        return [self.servers[name] for name in names if name in self.servers]
+
+    def touched(self, now: float) -> None:
+        """There is news from servers-enabled: look when it is quiet there."""
+        if self.look_at is None:
+            self._look_by = now + LOOK_WITHIN
+        self.look_at = min(now + QUIET, self._look_by)
+
+    def next_to_start(self, now: float) -> list[Server]:
+        """Whose turn it is: who has waited longest, then by name, as many as there is room for."""
+        queue = [s for s in self.servers.values() if s.state is State.QUEUED]
+        room = max(0, self._starts_max - len(self._with_turn(now)))
+        return sorted(queue, key=lambda server: (server.since, server.name))[:room]
+
+    def forget_removed(self) -> None:
+        """Strike off the servers whose conf is gone, when they are gone themselves."""
+        gone = [s.name for s in self.servers.values() if s.is_removed and s.state is State.STOPPED]
+        for name in gone:
+            del self.servers[name]
 
     def take_settled_callers(self) -> list[Caller]:
         """Those who have waited long enough; they wait no more."""
@@ -81,7 +125,7 @@ class Book:
 
     def report(self, names: Iterable[str], now: float) -> FleetStatus:
         """Those servers as they are told to an operator, by name."""
-        servers = [self._report(self.servers[name], now) for name in sorted(names)]
+        servers = [self._report(server, now) for server in self.named(sorted(names))]
         return FleetStatus(self.pid, self.started + self._to_unix, servers)
 
     def _deadlines(self) -> Iterator[float]:
@@ -90,6 +134,15 @@ class Book:
                 yield server.kill_at
             if _waits(server):
                 yield server.backoff.until
+        if self.look_at is not None:
+            yield self.look_at
+        if any(server.state is State.QUEUED for server in self.servers.values()):
+            yield from (s.since + TURN for s in self.servers.values() if s.state is State.STARTING)
+
+    def _with_turn(self, now: float) -> list[Server]:
+        """Those that are starting, and have not been for too long."""
+        starting = [s for s in self.servers.values() if s.state is State.STARTING]
+        return [server for server in starting if now < server.since + TURN]
 
     def _report(self, server: Server, now: float) -> ServerReport:
         return ServerReport(
@@ -100,6 +153,7 @@ class Book:
             failures=server.backoff.recent(now),
             again_at=server.backoff.until + self._to_unix if _waits(server) else None,
             failure=self._failure(server.failure),
+            complaints=server.complaints,
         )
 
     def _failure(self, failure: Failure | None) -> FailureReport | None:

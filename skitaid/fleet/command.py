@@ -7,15 +7,26 @@ what the operator has to know. They print nothing.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
+from skitaid import masters
 from skitaid.conf import load_server
 from skitaid.errors import Complaint, ConfError, ConfNotFound, SkitaidError, did_you_mean
 from skitaid.fleet import fleet
 from skitaid.fleet.daemon import detach
-from skitaid.fleet.records import FleetStatus, Reply, Request, Restart, Start, Status, Stop
+from skitaid.fleet.records import (
+    FleetStatus,
+    Look,
+    Reply,
+    Request,
+    Rotate,
+    Start,
+    Status,
+    Stop,
+)
 from skitaid.log_tail import part, size
 from skitaid.paths import Paths
 from skitaid.pidfile import AlreadyRunning, holder
@@ -38,6 +49,10 @@ class NotRunning(SkitaidError):
         super().__init__("skitaid is not running; skitaid start starts all enabled servers")
 
 
+class Refusal(SkitaidError):
+    """The fleet has heard, and will not."""
+
+
 def start(paths: Paths) -> FleetStatus:
     """Start the fleet in the background; return when each server is up or has failed.
 
@@ -48,7 +63,7 @@ def start(paths: Paths) -> FleetStatus:
     _check_startable(paths)
     log_from = size(fleet_log(paths))
     try:
-        line = detach(lambda notify: fleet.run(paths, notify), fleet_log(paths))
+        line = detach(lambda notify: fleet.run(paths, notify, fleet_log(paths)), fleet_log(paths))
     except KeyboardInterrupt:
         message = "skitaid goes on starting without you; skitaid status tells how far it is"
         raise SkitaidError(message) from None
@@ -60,13 +75,14 @@ def start(paths: Paths) -> FleetStatus:
     return started
 
 
-def run(paths: Paths, notify: Notify | None = None) -> int:
+def run(paths: Paths, notify: Notify | None = None, log_path: Path | None = None) -> int:
     """Run the fleet in this process; return its exit code.
 
     `notify` gets a `FleetStatus` as a line of JSON when each server is up or has failed.
+    `log_path` is where stderr goes, if that is a log that may be rotated.
     """
     _check_startable(paths)
-    return fleet.run(paths, notify or Notify(None))
+    return fleet.run(paths, notify or Notify(None), log_path)
 
 
 def start_servers(paths: Paths, names: Sequence[str]) -> FleetStatus:
@@ -75,20 +91,46 @@ def start_servers(paths: Paths, names: Sequence[str]) -> FleetStatus:
     return _ask(paths, Start(list(names)))
 
 
-def restart(paths: Paths, names: Sequence[str], graceful: bool) -> FleetStatus:
-    """Stop and start these servers, or all; the fleet itself stays, or is started.
+def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> FleetStatus:
+    """Have these servers, or all, run what is installed now; the fleet itself stays, or is started.
 
-    A conf with a mistake leaves everything as it is. With all, servers whose conf is not enabled
-    any more are stopped.
+    Those that run restart themselves in place, without losing a request; `told` gets their
+    progress. The others are started. A conf with a mistake leaves everything as it is. With all,
+    servers whose conf is not enabled any more are stopped.
     """
     if not names and not is_running(paths):
         return start(paths)
     wanted = names or paths.enabled()
     _check_confs(paths, wanted)
+    up = [server.name for server in status(paths).servers if server.state == "running"]
     if not names:
-        known = [server.name for server in status(paths).servers]
+        _stop_others(paths, wanted, graceful=True)
+    outcome = _ask(paths, Start(list(wanted)))
+    again = [name for name in wanted if name in up]
+    if again:
+        masters.restart(paths, again, told)
+    return outcome
+
+
+def _stop_others(paths: Paths, wanted: Sequence[str], graceful: bool) -> None:
+    known = [server.name for server in status(paths).servers]
+    try:
         _ask(paths, Stop([name for name in known if name not in wanted], graceful))
-    return _ask(paths, Restart(list(wanted), graceful))
+    except Refusal:
+        pass  # it has noticed meanwhile that their confs are gone, and has forgotten them
+
+
+def look(paths: Paths, names: Sequence[str]) -> FleetStatus:
+    """Make the fleet look at servers-enabled now; return when these servers are up or gone.
+
+    Those that are gone for good are not in the answer.
+    """
+    return _ask(paths, Look(list(names)))
+
+
+def rotate(paths: Paths, names: Sequence[str]) -> FleetStatus:
+    """Make these servers write to new log files; without names all, and the fleet."""
+    return _ask(paths, Rotate(list(names)), PATIENCE)
 
 
 def stop_servers(paths: Paths, names: Sequence[str], graceful: bool) -> FleetStatus:
@@ -183,5 +225,5 @@ def _ask(paths: Paths, request: Request, timeout: float | None = None) -> FleetS
             raise NotRunning from None
         raise SkitaidError(f"skitaid runs but does not answer: {error}") from None
     if isinstance(reply, Refused):
-        raise SkitaidError(reply.reason)
+        raise Refusal(reply.reason)
     return reply

@@ -3,35 +3,50 @@
 A master's exit code says what it wants: 0 it was shut down and stays down, 3 start it again
 now, anything else is a failure and tried again with growing pauses. One broken server never
 touches the others; only a fleet of which no server comes up at its start ends itself.
+
+Who is to be started is only queued. After every event `_settle` starts as many as may be
+starting at once, so that a machine with 50 servers does not import 50 apps at the same time.
 """
 
 from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterable
 from typing import assert_never
 
-from skitaid.fleet.actions import Action, FleetAnswer, Settled, Signal, Spawn
+from skitaid.fleet import moves, records
+from skitaid.fleet.actions import (
+    Action,
+    FleetAnswer,
+    Look,
+    ReadFleetConf,
+    ReopenLog,
+    Settled,
+    Signal,
+    Spawn,
+)
 from skitaid.fleet.book import Book, Caller, Stage
 from skitaid.fleet.events import (
+    ConfsSeen,
+    ConfsTouched,
     Event,
     FleetAsked,
     FleetStarted,
     MasterDied,
     MasterReady,
     MasterSpawned,
+    MeaninglessSignal,
+    ReadWanted,
+    RotateWanted,
     SpawnFailed,
 )
-from skitaid.fleet.records import Restart, Start, Status, Stop
+from skitaid.fleet.follow import follow
 from skitaid.fleet.server import Failure, Server, State
 from skitaid.supervisor.actions import Exit, Log
 from skitaid.supervisor.control_records import Refused
 from skitaid.supervisor.events import StopWanted, TimePassed
 from skitaid.supervisor.exit_code import describe
 from skitaid.workers.control import EXIT_CLEAN, EXIT_RESTART
-
-STOP_TIME = 10.0  # seconds for a fast stop: a master gives its workers 3, the rest is margin
 
 
 def decide(book: Book, event: Event, now: float) -> list[Action]:
@@ -44,7 +59,12 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
         case TimePassed():
             return []
         case FleetStarted():
-            return [_spawn(book.server(name, now), now) for name in event.names]
+            return follow(book, event.confs, now)
+        case ConfsTouched():
+            book.touched(now)
+            return []
+        case ConfsSeen():
+            return _seen(book, event, now)
         case MasterSpawned():
             return _spawned(book.servers[event.name], event)
         case SpawnFailed():
@@ -53,6 +73,13 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
             return _ready(book.servers[event.name], now)
         case MasterDied():
             return _died(book, event, now)
+        case ReadWanted():
+            text = f"{event.cause}: reading skitaid.conf and servers-enabled again"
+            return [Log(logging.INFO, text), ReadFleetConf(), Look()]
+        case RotateWanted():
+            return _rotate_all(book, event.cause)
+        case MeaninglessSignal():
+            return [Log(logging.INFO, f"{event.cause} is for a master, not for the fleet")]
         case StopWanted():
             return _stop_fleet(book, event, now)
         case FleetAsked():
@@ -61,15 +88,25 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
             assert_never(event)
 
 
+def _seen(book: Book, event: ConfsSeen, now: float) -> list[Action]:
+    if book.stage is Stage.STOPPING:
+        return []
+    book.callers += book.lookers
+    book.lookers = []
+    return follow(book, event.confs, now)
+
+
 def _spawn(server: Server, now: float) -> Action:
     server.move(State.STARTING, now)
     server.start_again = False
+    server.when_ready = []
     return Spawn(server.name)
 
 
 def _spawned(server: Server, event: MasterSpawned) -> list[Action]:
     server.pid = event.pid
     server.log_from = event.log_from
+    server.digest = event.digest
     return []
 
 
@@ -77,7 +114,8 @@ def _ready(server: Server, now: float) -> list[Action]:
     if server.state is not State.STARTING:  # its word crossed our signal
         return []
     server.move(State.RUNNING, now)
-    return [Log(logging.INFO, f"{server.name} is ready (pid {server.pid})")]
+    log = Log(logging.INFO, f"{server.name} is ready (pid {server.pid})")
+    return [log, *moves.told_when_ready(server)]
 
 
 def _died(book: Book, event: MasterDied, now: float) -> list[Action]:
@@ -88,9 +126,11 @@ def _died(book: Book, event: MasterDied, now: float) -> list[Action]:
         return _stopped(server, why, now)
     if event.exit_code == EXIT_CLEAN:
         server.move(State.STOPPED, now)
+        server.is_held = True
         return [Log(logging.INFO, f"{server.name} was shut down and stays down")]
     if event.exit_code == EXIT_RESTART and server.state is State.RUNNING:
-        return [Log(logging.INFO, f"{server.name} wants a restart"), _spawn(server, now)]
+        server.move(State.QUEUED, now)
+        return [Log(logging.INFO, f"{server.name} wants a restart")]
     # Of a failed start its log knows the reason; of a sudden end only we know.
     log_from = event.log_to if server.state is State.RUNNING else server.log_from
     return _failed(server, Failure(why, now, log_from, event.log_to))
@@ -98,8 +138,10 @@ def _died(book: Book, event: MasterDied, now: float) -> list[Action]:
 
 def _stopped(server: Server, why: str, now: float) -> list[Action]:
     server.move(State.STOPPED, now)
-    log = Log(logging.INFO, f"{server.name} is stopped ({why})")
-    return [log, _spawn(server, now)] if server.start_again else [log]
+    if server.start_again:
+        server.start_again = False
+        server.move(State.QUEUED, now)
+    return [Log(logging.INFO, f"{server.name} is stopped ({why})")]
 
 
 def _failed(server: Server, failure: Failure) -> list[Action]:
@@ -109,83 +151,88 @@ def _failed(server: Server, failure: Failure) -> list[Action]:
     return [Log(logging.ERROR, f"{server.name}: {failure.why}; the next try is in {wait:.1f} s")]
 
 
+def _rotate_all(book: Book, cause: str) -> list[Action]:
+    told = [a for server in book.servers.values() for a in moves.tell(server, signal.SIGUSR1)]
+    return [ReopenLog(), Log(logging.INFO, f"{cause}: writing to new log files"), *told]
+
+
 def _stop_fleet(book: Book, event: StopWanted, now: float) -> list[Action]:
     book.stage = Stage.STOPPING
+    book.look_at = None
     how = "when all is answered" if event.graceful else "now"
     log = Log(logging.INFO, f"{event.cause}: stopping {how}")
-    return [log, *_stop(book.servers.values(), event.graceful, now)]
-
-
-def _stop(servers: Iterable[Server], graceful: bool, now: float) -> list[Action]:
-    return [action for server in servers for action in _stop_one(server, graceful, now)]
-
-
-def _stop_one(server: Server, graceful: bool, now: float) -> list[Action]:
-    """A fast stop overtakes a graceful one; a graceful one has its own end in the master."""
-    server.start_again = False
-    if server.state is State.WAITING:
-        server.move(State.STOPPED, now)
-    elif server.has_master and server.kill_at is None:
-        if server.state is State.STOPPING and graceful:
-            return []
-        if server.state is not State.STOPPING:
-            server.move(State.STOPPING, now)
-        if graceful:
-            return [Signal(server.name, signal.SIGQUIT)]
-        server.kill_at = now + STOP_TIME
-        return [Signal(server.name, signal.SIGTERM)]
-    return []
+    return [log, *moves.stop(book.servers.values(), event.graceful, now)]
 
 
 def _asked(book: Book, event: FleetAsked, now: float) -> list[Action]:
     request = event.request
-    if isinstance(request, Status):
+    if isinstance(request, records.Status):
         return [FleetAnswer(event.ticket, book.report(book.servers, now))]
     if book.stage is Stage.STOPPING:
         return [FleetAnswer(event.ticket, Refused("skitaid is stopping"))]
-    unknown = [name for name in request.names if name not in book.servers]
-    if unknown and isinstance(request, Stop):
-        reason = f"skitaid runs no server {unknown[0]}; it runs {', '.join(sorted(book.servers))}"
-        return [FleetAnswer(event.ticket, Refused(reason))]
-    servers = [book.server(name, now) for name in request.names]
+    if isinstance(request, records.Look):
+        book.lookers.append(Caller(event.ticket, tuple(request.names)))
+        return [Look()]
+    if isinstance(request, records.Stop | records.Rotate):
+        unknown = [name for name in request.names if name not in book.servers]
+        if unknown:
+            return [FleetAnswer(event.ticket, Refused(_unknown(book, unknown[0])))]
+    if isinstance(request, records.Rotate):
+        return _asked_to_rotate(book, event.ticket, request.names, now)
     book.callers.append(Caller(event.ticket, tuple(request.names)))
+    return _operate(request, [book.server(name, now) for name in request.names], now)
+
+
+def _unknown(book: Book, name: str) -> str:
+    return f"skitaid runs no server {name}; it runs {', '.join(sorted(book.servers))}"
+
+
+def _asked_to_rotate(book: Book, ticket: int, names: list[str], now: float) -> list[Action]:
+    told = [a for server in book.named(names) for a in moves.tell(server, signal.SIGUSR1)]
+    answer = FleetAnswer(ticket, book.report(names or book.servers, now))
+    return [*(told if names else _rotate_all(book, "skitaid rotate")), answer]
+
+
+def _operate(
+    request: records.Start | records.Stop | records.Restart, servers: list[Server], now: float
+) -> list[Action]:
     match request:
-        case Start():
-            return _start(servers, now)
-        case Stop():
-            return _stop(servers, request.graceful, now)
-        case Restart():
-            stopped = _stop([s for s in servers if s.has_master], request.graceful, now)
-            return [*stopped, *_start(servers, now)]
+        case records.Start():
+            moves.start(servers, now)
+            return []
+        case records.Stop():
+            return moves.stop(servers, request.graceful, now)
+        case records.Restart():
+            stopped = moves.stop([s for s in servers if s.has_master], request.graceful, now)
+            moves.start(servers, now)
+            return stopped
         case _:
             assert_never(request)
 
 
-def _start(servers: Iterable[Server], now: float) -> list[Action]:
-    """Somebody has stepped in, so the past is forgotten."""
-    actions: list[Action] = []
-    for server in servers:
-        server.backoff.reset()
-        server.failure = None
-        if server.state is State.STOPPING:
-            server.start_again = True
-        elif not server.has_master:
-            actions.append(_spawn(server, now))
-    return actions
-
-
 def _settle(book: Book, now: float) -> list[Action]:
     actions = [_kill(server) for server in book.overdue(now)]
-    actions += [_spawn(server, now) for server in book.due(now)]
+    actions += _look_if_due(book, now)
+    for server in book.due(now):
+        server.move(State.QUEUED, now)
+    actions += [_spawn(server, now) for server in book.next_to_start(now)]
     if book.stage is Stage.STARTING and book.all_settled(book.servers):
         actions += _started(book, now)
     actions += [
         FleetAnswer(caller.ticket, book.report(caller.names, now))
         for caller in book.take_settled_callers()
     ]
+    book.forget_removed()
     if book.stage is Stage.STOPPING and not book.with_master():
         actions.append(Exit(book.exit_code))
     return actions
+
+
+def _look_if_due(book: Book, now: float) -> list[Action]:
+    if book.look_at is None or now < book.look_at:
+        return []
+    book.look_at = None
+    return [Look()]
 
 
 def _kill(server: Server) -> Action:
@@ -201,4 +248,4 @@ def _started(book: Book, now: float) -> list[Action]:
         return actions
     book.stage, book.exit_code = Stage.STOPPING, 1
     log = Log(logging.ERROR, "no server came up; skitaid leaves")
-    return [*actions, log, *_stop(book.servers.values(), graceful=False, now=now)]
+    return [*actions, log, *moves.stop(book.servers.values(), graceful=False, now=now)]

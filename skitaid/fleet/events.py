@@ -9,10 +9,31 @@ from skitaid.supervisor.events import StopWanted, TimePassed
 
 
 @dataclass(frozen=True, slots=True)
+class ConfSeen:
+    """A conf as it stands in servers-enabled now."""
+
+    name: str
+    digest: str  # of what it says; "" if it cannot be read
+    complaints: str = ""  # its mistakes, a line for each; "" is a good conf
+
+
+@dataclass(frozen=True, slots=True)
 class FleetStarted:
     """The loop begins, with these confs enabled."""
 
-    names: tuple[str, ...]
+    confs: tuple[ConfSeen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfsTouched:
+    """Something happened in or around servers-enabled, and more may follow at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfsSeen:
+    """The answer to `Look`: all enabled confs, by name."""
+
+    confs: tuple[ConfSeen, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +43,7 @@ class MasterSpawned:
     name: str
     pid: int
     log_from: int  # bytes of its log before this start
+    digest: str  # of the conf just before
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +71,27 @@ class MasterDied:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadWanted:
+    """Somebody wants skitaid.conf and servers-enabled read again."""
+
+    cause: str  # who said so, for the log: "SIGHUP"
+
+
+@dataclass(frozen=True, slots=True)
+class RotateWanted:
+    """Somebody has moved the logs away and wants new files."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeaninglessSignal:
+    """A signal that says something to a master, but nothing to the fleet."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class FleetAsked:
     """A request came over the control socket; its reply carries the same ticket."""
 
@@ -59,10 +102,15 @@ class FleetAsked:
 Event = (
     FleetStarted
     | TimePassed
+    | ConfsTouched
+    | ConfsSeen
     | MasterSpawned
     | SpawnFailed
     | MasterReady
     | MasterDied
+    | ReadWanted
+    | RotateWanted
+    | MeaninglessSignal
     | StopWanted
     | FleetAsked
 )

@@ -10,16 +10,39 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import assert_never
 
 import msgspec
 
-from skitaid.fleet.actions import Action, FleetAnswer, Settled, Signal, Spawn
-from skitaid.fleet.events import Event, MasterDied, MasterReady, MasterSpawned, SpawnFailed
+from skitaid.conf import load_fleet
+from skitaid.errors import ConfError
+from skitaid.fleet import confs
+from skitaid.fleet.actions import (
+    Action,
+    FleetAnswer,
+    Look,
+    ReadFleetConf,
+    ReopenLog,
+    Settled,
+    Signal,
+    Spawn,
+)
+from skitaid.fleet.events import (
+    ConfSeen,
+    ConfsSeen,
+    Event,
+    MasterDied,
+    MasterReady,
+    MasterSpawned,
+    SpawnFailed,
+)
 from skitaid.fleet.records import Request
 from skitaid.log_tail import size
+from skitaid.output import to_log
 from skitaid.paths import Paths
 from skitaid.places import server_log
 from skitaid.supervisor.actions import Exit, Log
@@ -53,14 +76,22 @@ class Performer:
         waiter: Waiter[Event],
         control_socket: ControlSocket[Request, Event],
         notify: Notify,
+        *,
+        look: Callable[[], tuple[ConfSeen, ...]],
+        log_path: Path | None,
     ) -> None:
-        """`python` runs the masters; `notify` gets the first `FleetStatus` as a line of JSON."""
+        """`python` runs the masters; `notify` gets the first `FleetStatus` as a line of JSON.
+
+        `look` reads servers-enabled; `log_path` is where stderr goes, if that is a log.
+        """
         self.exit_code: int | None = None  # set when the fleet is to leave its loop
         self._paths = paths
         self._python = python
         self._waiter = waiter
         self._control_socket = control_socket
         self._notify = notify
+        self._look = look
+        self._log_path = log_path
         self._masters: dict[str, Master] = {}
 
     def perform(self, action: Action) -> list[Event]:
@@ -70,6 +101,12 @@ class Performer:
                 return [self._spawn(action.name)]
             case Signal():
                 self._signal(action)
+            case Look():
+                return [ConfsSeen(self._look())]
+            case ReadFleetConf():
+                self._read_fleet_conf()
+            case ReopenLog():
+                self._reopen_log()
             case FleetAnswer():
                 self._control_socket.answer(action.ticket, action.reply)
             case Settled():
@@ -82,7 +119,23 @@ class Performer:
                 assert_never(action)
         return []
 
+    def _read_fleet_conf(self) -> None:
+        """`python` may be another now; where things are stays as it was when we started."""
+        try:
+            self._python = load_fleet(self._paths.fleet_conf).python
+        except ConfError as error:
+            log.error("skitaid.conf has mistakes, so nothing of it has changed\n%s", error)
+
+    def _reopen_log(self) -> None:
+        if self._log_path is None:
+            return
+        try:
+            to_log(self._log_path)
+        except OSError as error:
+            log.error("%s cannot be opened, the old file stays: %s", self._log_path, error.strerror)
+
     def _spawn(self, name: str) -> Event:
+        digest = confs.digest(self._paths, name)
         log_path = server_log(self._paths, name)
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +146,7 @@ class Performer:
             return SpawnFailed(name, f"its master could not be run: {error}")
         self._waiter.watch(master.pidfd, partial(self._reap, name))
         self._waiter.watch(master.ready, partial(self._hear, name))
-        return MasterSpawned(name, master.process.pid, log_from)
+        return MasterSpawned(name, master.process.pid, log_from, digest)
 
     def _run(self, name: str, log_descriptor: int) -> Master:
         ready, notify = os.pipe()

@@ -1,7 +1,7 @@
 """What crosses the control socket of the fleet: one JSON packet asks, one answers.
 
-`Start`, `Stop` and `Restart` are answered when all named servers have settled: are running,
-stopped, or waiting for their next try.
+`Start`, `Stop`, `Restart` and `Look` are answered when all named servers have settled: are
+running, stopped, or waiting for their next try.
 """
 
 from __future__ import annotations
@@ -35,7 +35,22 @@ class Restart(msgspec.Struct, tag=True, frozen=True):
     graceful: bool = False
 
 
-Request = Status | Start | Stop | Restart
+class Look(msgspec.Struct, tag=True, frozen=True):
+    """Look at servers-enabled now. Of the names, those that are no servers are left out."""
+
+    names: list[str]
+
+
+class Rotate(msgspec.Struct, tag=True, frozen=True):
+    """Write to new log files. Without names it is all servers and the fleet itself.
+
+    Answered with `FleetStatus` at once.
+    """
+
+    names: list[str]
+
+
+Request = Status | Start | Stop | Restart | Look | Rotate
 
 
 class FailureReport(msgspec.Struct, frozen=True):
@@ -51,12 +66,15 @@ class ServerReport(msgspec.Struct, frozen=True):
     """One server, as the fleet sees it."""
 
     name: str
-    state: str  # "starting", "running", "stopping", "stopped" or "waiting" (for its next try)
+    # "queued" (for its turn to start), "starting", "running", "stopping", "stopped" or "waiting"
+    # (for its next try)
+    state: str
     pid: int  # of its master, 0 if it has none
     since: float  # Unix time of the last change of state
     failures: int  # in a row; 0 is well
     again_at: float | None  # Unix time of the next try, if it is waiting
     failure: FailureReport | None  # the last one
+    complaints: str = ""  # what is wrong with its conf, which has changed nothing therefore
 
 
 class FleetStatus(msgspec.Struct, tag=True, frozen=True):

@@ -1,15 +1,16 @@
 """One server as the fleet sees it: a master process, or the absence of one.
 
-    STOPPED --start--> STARTING --ready--> RUNNING
+    STOPPED --start--> QUEUED --its turn--> STARTING --ready--> RUNNING
     STARTING, RUNNING --stop--> STOPPING --dead--> STOPPED
-    STARTING, RUNNING --dies with an error--> WAITING --back-off is over, or start--> STARTING
+    STARTING, RUNNING --dies with an error--> WAITING --back-off is over, or start--> QUEUED
 
-A master that ends with exit code 0 leaves the server STOPPED, with 3 STARTING again.
+A master that ends with exit code 0 leaves the server STOPPED, with 3 QUEUED again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, field
 from enum import Enum
 
 from skitaid.supervisor.backoff import Backoff
@@ -18,6 +19,7 @@ from skitaid.supervisor.backoff import Backoff
 class State(Enum):
     """Where in its life a server is."""
 
+    QUEUED = "queued"  # to be started as soon as fewer others are starting
     STARTING = "starting"  # its master runs, not all workers are ready
     RUNNING = "running"  # all workers have been ready
     STOPPING = "stopping"  # its master was told to end
@@ -26,11 +28,12 @@ class State(Enum):
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.STOPPED: frozenset({State.STARTING}),
+    State.STOPPED: frozenset({State.QUEUED}),
+    State.QUEUED: frozenset({State.STARTING, State.STOPPED}),
     State.STARTING: frozenset({State.RUNNING, State.STOPPING, State.STOPPED, State.WAITING}),
-    State.RUNNING: frozenset({State.STOPPING, State.STOPPED, State.WAITING, State.STARTING}),
+    State.RUNNING: frozenset({State.STOPPING, State.STOPPED, State.WAITING, State.QUEUED}),
     State.STOPPING: frozenset({State.STOPPED}),
-    State.WAITING: frozenset({State.STARTING, State.STOPPED}),
+    State.WAITING: frozenset({State.QUEUED, State.STOPPED}),
 }
 
 
@@ -54,6 +57,15 @@ class Server:
     state: State = State.STOPPED
     pid: int = 0  # 0 without a master
     start_again: bool = False  # when it is stopped
+    is_held: bool = False  # stays down, whatever becomes of its conf: somebody has shut it down
+    is_removed: bool = False  # its conf is gone; it is forgotten when it is stopped
+    digest: str = ""  # of the conf that its master has read, or will have when told
+    complaints: str = (
+        ""  # what is wrong with the conf as it is now, which nobody has read therefore
+    )
+    when_ready: list[signal.Signals] = field(
+        default_factory=list
+    )  # a master that boots dies of them
     kill_at: float | None = None
     log_from: int = 0  # bytes of its log before its last start
     failure: Failure | None = None  # the last one

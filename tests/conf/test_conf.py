@@ -203,7 +203,13 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     body_timeout = 1.5m
     min_body_rate = 1k
     keepalive_timeout = 10s
+    request_timeout = 20
     drain_timeout = 0
+    access_log = no
+    log_format = json
+    log_rotate = size
+    log_max_size = 1m
+    log_keep = 7
     [routes:line]
     / = app/webapp
     """
@@ -212,7 +218,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     assert (settings.port, settings.processes, settings.drain_timeout) == (80, 2, 0.0)
     assert settings.worker == worker.Settings(
         name="shop",
-        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:26"),),
+        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:32"),),
         threads=3,
         threads_max=30,
         limits=worker.Limits(4096, 32768, 50, 1024**3, 0.5, 90.0, 1024, 10.0, 10),
@@ -222,6 +228,8 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
         secure_keys=("new-key-1", "old-key-2"),
         admin_password="open sesame",
         forward_proxy=True,
+        request_timeout=20.0,
+        logs=worker.Logs(str(home / "var/servers/web/logs"), False, "json", "size", 1024**2, 7),
         drain_timeout=0.0,
     )
 

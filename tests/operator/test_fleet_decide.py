@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import Any, TypeVar
 
 import pytest
 
 from skitaid.fleet import events as ev
-from skitaid.fleet.actions import Action, FleetAnswer, Settled, Signal, Spawn
-from skitaid.fleet.book import Book
-from skitaid.fleet.decide import STOP_TIME, decide
-from skitaid.fleet.records import FleetStatus, Request, Restart, Start, Status, Stop
+from skitaid.fleet.actions import Action, FleetAnswer, Look, ReopenLog, Settled, Signal, Spawn
+from skitaid.fleet.book import LOOK_WITHIN, QUIET, TURN, Book
+from skitaid.fleet.decide import decide
+from skitaid.fleet.moves import STOP_TIME
+from skitaid.fleet.records import FleetStatus, Request, Restart, Rotate, Start, Status, Stop
+from skitaid.fleet.records import Look as LookNow
 from skitaid.fleet.server import Server, State
 from skitaid.supervisor.actions import Exit, Log
 from skitaid.supervisor.backoff import LONGEST, Backoff
@@ -20,18 +23,22 @@ from skitaid.supervisor.events import StopWanted, TimePassed
 
 A = TypeVar("A")
 
+STARTS_MAX = 4
+
 
 class ImaginedFleet:
     """Masters are spawned at once; `done` holds what the last event has caused."""
 
     def __init__(self, *names: str) -> None:
         self.now = 1000.0
-        self.book = Book(self.now, lambda: 0.0, pid=1, unix_time=1_700_000_000.0)
+        self.book = Book(
+            self.now, lambda: 0.0, pid=1, unix_time=1_700_000_000.0, starts_max=STARTS_MAX
+        )
         self.done: list[Action] = []
         self.replies: dict[int, Any] = {}
         self.exit_code: int | None = None
         self._pid = 100
-        self.tell(ev.FleetStarted(names))
+        self.tell(ev.FleetStarted(tuple(ev.ConfSeen(name, "1") for name in names)))
 
     def tell(self, event: ev.Event) -> None:
         """An event happens now."""
@@ -52,7 +59,7 @@ class ImaginedFleet:
         if not isinstance(action, Spawn):
             return []
         self._pid += 1
-        return [ev.MasterSpawned(action.name, self._pid, log_from=10)]
+        return [ev.MasterSpawned(action.name, self._pid, log_from=10, digest="1")]
 
     def ready(self, *names: str) -> None:
         for name in names:
@@ -322,3 +329,162 @@ def test_no_server_goes_where_it_cannot() -> None:
     server = Server("web", Backoff(lambda: 0.0), since=0.0)
     with pytest.raises(ValueError, match="web is stopped and cannot be running"):
         server.move(State.RUNNING, 1.0)
+
+
+# Confs that come, change and go
+
+
+def seen(**digests: str) -> ev.ConfsSeen:
+    """What servers-enabled holds now; a digest that begins with ! has mistakes."""
+    return ev.ConfsSeen(
+        tuple(
+            ev.ConfSeen(name, digest, "web.conf:1: wrong" if digest.startswith("!") else "")
+            for name, digest in digests.items()
+        )
+    )
+
+
+def test_a_burst_of_changes_is_looked_at_once_when_it_is_quiet() -> None:
+    """An editor writes, renames and removes."""
+    fleet = ImaginedFleet("web")
+    for _ in range(3):
+        fleet.tell(ev.ConfsTouched())
+        fleet.wait(QUIET / 2)
+        assert fleet.did(Look) == []
+    fleet.wait(QUIET)
+    assert fleet.did(Look) == [Look()]
+    assert fleet.book.look_at is None
+
+
+def test_endless_changes_do_not_keep_from_looking() -> None:
+    """Somebody may write there all the time."""
+    fleet = ImaginedFleet("web")
+    waited = 0.0
+    while not fleet.did(Look):
+        fleet.tell(ev.ConfsTouched())
+        fleet.wait(QUIET / 2)
+        waited += QUIET / 2
+    assert waited <= LOOK_WITHIN + QUIET
+
+
+def test_a_changed_conf_reloads_its_server_only() -> None:
+    """Written anew with the same content it changes nothing."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    fleet.tell(seen(api="1", web="2"))
+    assert fleet.signalled() == {"web": signal.SIGHUP}
+    fleet.tell(seen(api="1", web="2"))
+    assert fleet.signalled() == {}
+
+
+def test_a_master_that_boots_is_told_when_it_is_ready() -> None:
+    """Before that it would die of the signal; of two reloads it hears one."""
+    fleet = ImaginedFleet("web")
+    fleet.tell(seen(web="2"))
+    fleet.tell(seen(web="3"))
+    assert fleet.signalled() == {}
+    fleet.ready("web")
+    assert fleet.signalled() == {"web": signal.SIGHUP}
+
+
+def test_a_conf_with_mistakes_is_told_about_once_and_changes_nothing() -> None:
+    """Back as it was, there is nothing to reload."""
+    fleet = ImaginedFleet("web")
+    fleet.ready("web")
+    fleet.tell(seen(web="!"))
+    assert [log.level for log in fleet.did(Log)] == [logging.ERROR]
+    assert fleet.ask(Status()).servers[0].complaints == "web.conf:1: wrong"
+    fleet.tell(seen(web="!"))
+    assert fleet.done == []
+    fleet.tell(seen(web="1"))
+    assert fleet.done == []
+    assert fleet.ask(Status(), ticket=2).servers[0].complaints == ""
+
+
+def test_a_removed_conf_stops_its_server_gracefully_and_it_is_forgotten() -> None:
+    """Once, however often it is looked."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    fleet.tell(seen(api="1"))
+    assert fleet.signalled() == {"web": signal.SIGQUIT}
+    fleet.tell(seen(api="1"))
+    assert fleet.done == []
+    fleet.die("web", 0)
+    assert fleet.states() == {"api": "running"}
+
+
+def test_a_conf_that_comes_back_while_its_master_stops() -> None:
+    """It is started again."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    fleet.tell(seen(api="1"))
+    fleet.tell(seen(api="1", web="1"))
+    fleet.die("web", 0)
+    assert fleet.spawned() == ["web"]
+
+
+def test_a_changed_conf_does_not_wait_for_the_back_off() -> None:
+    """Somebody is mending it."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api")
+    fleet.die("web", 1)
+    fleet.tell(seen(api="1", web="2"))
+    assert fleet.spawned() == ["web"]
+
+
+def test_who_asks_for_a_look_hears_when_it_is_carried_out() -> None:
+    """Of servers that are gone for good it hears nothing."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    assert fleet.ask(LookNow(["new", "web"])) is None
+    assert fleet.did(Look) == [Look()]
+    fleet.tell(seen(api="1", new="1"))
+    fleet.die("web", 0)
+    assert 1 not in fleet.replies
+    fleet.ready("new")
+    assert [s.name for s in fleet.replies[1].servers] == ["new"]
+
+
+def test_rotate_tells_all_masters_and_the_fleet_itself() -> None:
+    """Or one server only."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    assert isinstance(fleet.ask(Rotate([])), FleetStatus)
+    assert fleet.signalled() == {"api": signal.SIGUSR1, "web": signal.SIGUSR1}
+    assert fleet.did(ReopenLog) == [ReopenLog()]
+    fleet.ask(Rotate(["web"]))
+    assert fleet.signalled() == {"web": signal.SIGUSR1}
+    assert fleet.did(ReopenLog) == []
+
+
+# Many servers
+
+
+def test_only_so_many_start_at_once_in_the_order_of_names() -> None:
+    """Each that comes up or fails makes room for the next."""
+    fleet = ImaginedFleet("f", "e", "d", "c", "b", "a")
+    assert fleet.spawned() == ["a", "b", "c", "d"]
+    assert fleet.states()["e"] == "queued"
+    fleet.ready("c")
+    assert fleet.spawned() == ["e"]
+    fleet.die("a", 1)
+    assert fleet.spawned() == ["f"]
+
+
+def test_who_does_not_come_up_does_not_keep_the_others_waiting_for_ever() -> None:
+    """An app that hangs at its import has its turn, and then counts no more."""
+    fleet = ImaginedFleet("a", "b", "c", "d", "e")
+    wait = (fleet.book.next_deadline() or 0) - fleet.now
+    assert wait == TURN
+    fleet.wait(wait)
+    assert fleet.spawned() == ["e"]
+
+
+def test_a_stop_empties_the_queue() -> None:
+    """Nothing starts any more."""
+    fleet = ImaginedFleet("a", "b", "c", "d", "e")
+    fleet.stop()
+    assert fleet.states()["e"] == "stopped"
+    for name in "abcd":
+        fleet.die(name, 0)
+    assert (fleet.spawned(), fleet.exit_code) == ([], 0)

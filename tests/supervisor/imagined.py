@@ -5,9 +5,25 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from skitaid.supervisor import events as ev
-from skitaid.supervisor.actions import Action, Answer, Exit, Fork, Kill, Log, Tell
+from skitaid.supervisor.actions import (
+    Action,
+    Answer,
+    Exit,
+    Forget,
+    Fork,
+    Kill,
+    KillTrial,
+    Load,
+    Log,
+    Look,
+    Prepare,
+    Report,
+    Tell,
+    Try,
+)
 from skitaid.supervisor.book import Book
-from skitaid.supervisor.control_records import Request
+from skitaid.supervisor.control_records import Reload, Reply, Request
+from skitaid.supervisor.deadlines import next_deadline
 from skitaid.supervisor.decide import decide
 from skitaid.supervisor.settings import Settings
 from skitaid.workers import control
@@ -16,7 +32,9 @@ from skitaid.workers import settings as worker
 A = TypeVar("A")
 
 
-def settings(processes: int = 2, drain_timeout: float = 30.0) -> Settings:
+def settings(
+    processes: int = 2, drain_timeout: float = 30.0, worker_timeout: float = 0.0, **more: Any
+) -> Settings:
     """The settings of a server named web."""
     return Settings(
         name="web",
@@ -25,22 +43,33 @@ def settings(processes: int = 2, drain_timeout: float = 30.0) -> Settings:
         processes=processes,
         run_dir="/nowhere",
         drain_timeout=drain_timeout,
-        worker=worker.Settings(name="web", routes=()),
+        worker=worker.Settings(name="web", routes=(), worker_timeout=worker_timeout),
+        **more,
     )
 
 
 class ImaginedMaster:
     """`done` holds the actions that the last event has caused. Forks succeed at once, or fail."""
 
-    def __init__(self, processes: int = 2) -> None:
-        self.settings = settings(processes)
+    def __init__(self, processes: int = 2, **more: Any) -> None:
         self.now = 1000.0
-        self.book = Book(processes, self.now, lambda: 0.0, pid=1, unix_time=1_700_000_000.0)
+        self.book = Book(
+            settings(processes, **more), self.now, lambda: 0.0, pid=1, unix_time=1_700_000_000.0
+        )
         self.done: list[Action] = []
         self.alive: dict[int, int] = {}  # ordinal by serial
         self.exit_code: int | None = None
         self.forks_fail = False
         self.doomed: list[int] = []  # killed, and not yet dead
+        # What a reload reads; a str is a mistake.
+        self.conf: Settings | str = settings(processes, **more)
+        self.generations = {1}  # that can be forked
+        self.replies: dict[int, Reply] = {}  # by ticket
+        self.progress: list[str] = []
+        self.trial_runs = False
+        self.trial_killed = False
+        self.beats: dict[int, float | None] = {}  # the last heartbeat, by serial; else it is now
+        self.rss: dict[int, int] = {}  # bytes, by serial; else none
 
     def tell(self, event: ev.Event) -> None:
         """An event happens now."""
@@ -48,7 +77,7 @@ class ImaginedMaster:
         self._handle(event)
 
     def _handle(self, event: ev.Event) -> None:
-        actions = decide(self.book, self.settings, event, self.now)
+        actions = decide(self.book, event, self.now)
         self.done += actions
         for consequence in [news for action in actions for news in self._imagine(action)]:
             self._handle(consequence)
@@ -58,12 +87,43 @@ class ImaginedMaster:
             self.exit_code = action.code
         if isinstance(action, Kill):
             self.doomed.append(action.serial)
-        if not isinstance(action, Fork):
-            return []
+        if isinstance(action, Answer):
+            self.replies[action.ticket] = action.reply
+        if isinstance(action, Report):
+            self.progress.append(action.progress.text)
+        if isinstance(action, Prepare):
+            self.generations.add(action.generation)
+        if isinstance(action, Forget):
+            self.generations.remove(action.generation)
+        if isinstance(action, Load):
+            return [self._load(action)]
+        if isinstance(action, Try):
+            self.trial_runs = True
+        if isinstance(action, KillTrial):
+            self.trial_killed = True
+        if isinstance(action, Look):
+            return [self._look(action)]
+        return [self._fork(action)] if isinstance(action, Fork) else []
+
+    def _look(self, action: Look) -> ev.Event:
+        return ev.Looked(
+            tuple(
+                ev.Figures(serial, self.beats.get(serial, self.now), self.rss.get(serial, 0), 3)
+                for serial, _ in action.ordinals
+            )
+        )
+
+    def _load(self, action: Load) -> ev.Event:
+        if isinstance(self.conf, str):
+            return ev.LoadFailed(self.conf, action.ticket)
+        return ev.Loaded(self.conf, action.ticket)
+
+    def _fork(self, action: Fork) -> ev.Event:
+        assert action.generation in self.generations
         if self.forks_fail:
-            return [ev.ForkFailed(action.serial, "Cannot allocate memory")]
+            return ev.ForkFailed(action.serial, "Cannot allocate memory")
         self.alive[action.serial] = action.ordinal
-        return [ev.Forked(action.serial, 100 + action.serial)]
+        return ev.Forked(action.serial, 100 + action.serial)
 
     # What may happen
 
@@ -88,6 +148,20 @@ class ImaginedMaster:
         while self.doomed:
             if (serial := self.doomed.pop()) in self.alive:
                 self.die(serial)
+        if self.trial_killed:
+            self.end_trial(exit_code=-9)
+
+    def reload(self, ticket: int = 7) -> None:
+        """An operator asks for it over the control socket, as one who waits for the outcome."""
+        self.tell(ev.Asked(ticket, Reload()))
+
+    def ready(self, serial: int) -> None:
+        self.tell(ev.WorkerReady(serial))
+
+    def end_trial(self, exit_code: int = 0, text: str = "") -> None:
+        """The trial of a restart has ended."""
+        self.trial_runs = self.trial_killed = False
+        self.tell(ev.TrialEnded(exit_code, text))
 
     def stop(self, *, graceful: bool = False) -> None:
         self.tell(ev.StopWanted(graceful, "SIGQUIT" if graceful else "SIGTERM"))
@@ -108,7 +182,7 @@ class ImaginedMaster:
     # What it did
 
     def deadline(self) -> float | None:
-        return self.book.next_deadline(self.settings.processes)
+        return next_deadline(self.book)
 
     def did(self, kind: type[A]) -> list[A]:
         """The actions of one kind that the last event caused."""

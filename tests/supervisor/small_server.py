@@ -25,12 +25,12 @@ from pathlib import Path
 
 from skitaid.pidfile import PidFile
 from skitaid.supervisor import log
-from skitaid.supervisor.listeners import listen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.settings import Settings
 from skitaid.workers import control
 from skitaid.workers import settings as worker
+from skitaid.workers.scoreboard import Scoreboard
 
 
 def main() -> int:
@@ -47,13 +47,22 @@ def main() -> int:
     log.set_up(settings.name)
 
     def run_worker(
-        _: worker.Settings, listener: socket.socket, pipe: socket.socket, ordinal: int
+        _: worker.Settings,
+        listener: socket.socket,
+        pipe: socket.socket,
+        ordinal: int,
+        scoreboard: Scoreboard,
     ) -> int:
         return behave(manner.read_text().strip(), listener, pipe)
 
-    listener = listen(settings.ip, settings.port)
     notify = Notify(given.notify_fd)
-    master = Master(settings, listener, run_worker, notify=notify, not_inherited=(pid_file,))
+    master = Master(
+        settings,
+        run_worker,
+        load=lambda: settings,
+        notify=notify,
+        not_inherited=(pid_file,),
+    )
     code = master.run()
     pid_file.remove()
     return code

@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from imagined import ImaginedMaster
+from imagined import ImaginedMaster, settings
 
 from skitaid.supervisor import events as ev
+from skitaid.supervisor.settings import Settings
 
 STEPS_MAX = 20  # deadlines; a stop has one per worker at most
 
@@ -18,6 +19,7 @@ class AnyHistory(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.master = ImaginedMaster(processes=3)
+        self.most = 3
         self.master.start()
 
     def pick(self, data: st.DataObject) -> int:
@@ -58,9 +60,40 @@ class AnyHistory(RuleBasedStateMachine):
         self.master.wait(seconds)
         self.master.bury()
 
+    @rule(conf=st.one_of(st.builds(settings, st.integers(1, 5)), st.just("a mistake")))
+    def is_reloaded(self, conf: Settings | str) -> None:
+        self.master.conf = conf
+        self.master.reload()
+
+    @rule()
+    def is_restarted(self) -> None:
+        self.master.tell(ev.RestartWanted("SIGUSR2"))
+
+    @precondition(lambda self: self.master.trial_runs)
+    @rule()
+    def is_not_restarted_after_all(self) -> None:
+        self.master.end_trial(1, "SyntaxError")
+
+    @rule(by=st.sampled_from([-1, 1]))
+    def is_resized(self, by: int) -> None:
+        self.master.tell(ev.CountWanted(by, "SIGTTIN"))
+
+    @precondition(lambda self: self.master.alive)
+    @rule(data=st.data())
+    def wants_a_successor(self, data: st.DataObject) -> None:
+        self.master.tell(ev.WorkerWantsRestart(self.pick(data), "max_requests"))
+
+    @invariant()
+    def only_what_may_be_needed_is_kept(self) -> None:
+        book = self.master.book
+        kept = {g.number for g in (book.wanted, book.fallback) if g}
+        assert self.master.generations == kept
+
     @invariant()
     def never_too_many(self) -> None:
-        assert len(self.master.book.serving()) <= self.master.settings.processes
+        """One holds the token; those of a greater number may take their time to get ready."""
+        self.most = max(self.most, self.master.book.count)
+        assert len(self.master.book.serving()) <= self.most + 1
 
     @invariant()
     def the_book_holds_who_lives(self) -> None:

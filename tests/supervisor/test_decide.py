@@ -164,7 +164,7 @@ def test_a_worker_that_does_not_finish_draining_is_killed() -> None:
     (slow,) = master.serve()
     master.stop(graceful=True)
     assert master.told() == {slow: control.Retire()}
-    master.now += master.settings.drain_timeout + DRAIN_MARGIN
+    master.now += master.book.settings.drain_timeout + DRAIN_MARGIN
     master.tell(ev.TimePassed())
     assert master.killed() == [slow]
 

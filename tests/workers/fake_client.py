@@ -15,6 +15,7 @@ import asyncio
 import heapq
 import itertools
 import json
+import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,11 +78,14 @@ class FakeLoop:
         self._now = end
 
 
+QUIET, _OTHER_END = socket.socketpair()  # nothing ever arrives on it
+
+
 class FakeTransport(asyncio.Transport):
     """The server's end of the connection."""
 
     def __init__(self, loop: FakeLoop, is_tls: bool) -> None:
-        super().__init__({"peername": ("192.0.2.1", 4711)})
+        super().__init__({"peername": ("192.0.2.1", 4711), "socket": QUIET})
         self._loop = loop
         self._is_tls = is_tls
         self._high = 65536
@@ -202,14 +206,24 @@ class FakeSite:
 
     def answer(self, keep_alive: bool = True) -> None:
         """Answer the request in hand."""
+        self.send(*self.prepare(keep_alive))
+
+    def prepare(self, keep_alive: bool = True) -> tuple[bytes, bool]:
+        """The answer to the request in hand, and whether it promises to stay."""
         assert self.in_hand is not None
-        (connection, request), self.in_hand = self.in_hand, None
+        connection, request = self.in_hand
         keep_alive = keep_alive and connection.keep_alive
         body = self._echo(request) + b" " * self.size
         is_head = request.method == "HEAD"
         data = reply.whole(
             200, [], body, keep_alive=keep_alive, version=request.version, is_head=is_head
         )
+        return data, keep_alive
+
+    def send(self, data: bytes, keep_alive: bool) -> None:
+        """Hand over the answer to the request in hand."""
+        assert self.in_hand is not None
+        (connection, request), self.in_hand = self.in_hand, None
         connection.respond(request, data, keep_alive)
 
     @staticmethod

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 
 import pytest
 from fake_client import FakeClient, FakeLoop
 
 from skitaid.workers.settings import Limits
-from skitaid.workers.web.connection import FRESH, LINGER, PIPELINE_MAX, WRITE_HIGH
+from skitaid.workers.web.connection import FRESH, LINGER, PIPELINE_MAX, QUIET, WRITE_HIGH
 from skitaid.workers.web.connections import COARSE, NEVER
 
 LIMITS = Limits(
@@ -594,15 +595,72 @@ def test_half_close_over_tls_closes() -> None:
 # Leaving
 
 
-def test_draining_closes_idle_connections_at_once() -> None:
-    """Between two requests a client may be sent home."""
+def test_draining_closes_quiet_connections_at_once() -> None:
+    """Long after a request a client may be sent home."""
     client = FakeClient(LIMITS)
     client.send(GET)
+    client.loop.advance(QUIET + 0.1)
     emptied: list[bool] = []
     client.drain(lambda: emptied.append(True))
 
     assert client.is_closed
     assert emptied == [True]
+
+
+def test_draining_leaves_time_for_the_request_that_may_be_on_its_way() -> None:
+    """Who was answered just now is told by the next answer that it was the last."""
+    client = FakeClient(LIMITS)
+    client.send(GET)
+    client.drain()
+    assert not client.is_closed
+    client.send(GET)
+    assert client.statuses == [200, 200]
+    assert client.answers[1].fields["connection"] == "close"
+    assert client.is_closed
+
+
+def test_draining_does_not_wait_long_for_a_next_request() -> None:
+    """Who says nothing for a moment is sent home."""
+    client = FakeClient(LIMITS)
+    client.send(GET)
+    client.drain()
+    client.loop.advance(QUIET + COARSE)
+
+    assert client.is_closed
+
+
+def test_answer_that_promised_to_stay_crosses_with_the_order_to_leave() -> None:
+    """The promise holds for one more request."""
+    client = slow_site()
+    client.send(GET)
+    client.drain()
+    client.connections.is_draining = False  # as the handler saw it
+    data, keep_alive = client.site.prepare()
+    client.connections.is_draining = True
+    client.site.send(data, keep_alive)
+    assert not client.is_closed
+    client.send(GET)
+    client.answer()
+
+    assert client.is_closed
+    assert [each.fields.get("connection") for each in client.answers] == [None, "close"]
+
+
+def test_bytes_that_have_arrived_unseen_keep_the_connection() -> None:
+    """A request that came while we decided to close is answered."""
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        client = FakeClient(LIMITS)
+        client.transport._extra["socket"] = mine
+        client.send(GET)
+        client.loop.advance(QUIET + 0.1)
+        theirs.send(GET)
+        client.drain()
+        assert not client.is_closed
+        client.send(GET)
+
+        assert client.is_closed
+        assert client.statuses == [200, 200]
 
 
 def test_draining_answers_what_is_in_hand() -> None:

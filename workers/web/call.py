@@ -11,6 +11,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 from skitai import serialize
@@ -52,8 +53,21 @@ class WebCall:
         self._data = b""
         self._keep_alive = True
 
+    @property
+    def request(self) -> Request:
+        """The one it answers."""
+        return self._request
+
+    @property
+    def handler_name(self) -> str:
+        """For messages."""
+        return name_of(self._found.route.handler)
+
     def run(self) -> None:
         """On a handler thread."""
+        if self._request.is_given_up:
+            return
+        self._request.started = monotonic()
         try:
             value = self._found.route.handler(self._was, **self._arguments())
             self._answer(value)
@@ -63,6 +77,7 @@ class WebCall:
 
     async def run_async(self) -> None:
         """On the loop."""
+        self._request.started = monotonic()
         try:
             value = await self._found.route.handler(self._was, **self._arguments())
             self._answer(value)
@@ -164,8 +179,8 @@ def arguments(request: Request, params: dict[str, Any]) -> dict[str, Any]:
 
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
     """One entry with the request, the handler and the traceback."""
-    where = (request.method, request.uri, name_of(found.route.handler))
+    where = (request.id, request.method, request.uri, name_of(found.route.handler))
     if isinstance(error, serialize.Unsupported):
-        log.error("%s %s: %s %s", *where, error)
+        log.error("request %s, %s %s: %s %s", *where, error)
     else:
-        log.error("%s %s: %s raised %s", *where, type(error).__name__, exc_info=error)
+        log.error("request %s, %s %s: %s raised %s", *where, type(error).__name__, exc_info=error)

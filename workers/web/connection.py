@@ -20,12 +20,15 @@ Runs on the loop; the only code that touches a client's socket. Its law:
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
+from time import monotonic
 from typing import Protocol, cast
 
 import httptools
 
 from skitai.request import Request
+from skitaid.workers.logs.access_log import GONE
 from skitaid.workers.settings import Limits
 
 from . import reply, upgrade
@@ -34,6 +37,7 @@ from .connections import NEVER, Connections
 LINGER = 2.0  # seconds to read on after a refusal; nginx's lingering_timeout is 5
 WRITE_HIGH = 256 * 1024  # bytes waiting to be sent at which a stream stops producing
 PIPELINE_MAX = 16  # complete requests that wait before reading stops; one with a body does too
+QUIET = 1.0  # seconds without a word after which an idle client is sent home when we leave
 FRESH = 1.0  # seconds for a first request that may be on its way when the worker leaves
 # Bytes that may come for each byte of a chunked body: chunks of one byte take 6. A guess; without
 # any limit, chunk extensions and trailers would be a way to send for ever.
@@ -60,6 +64,8 @@ class ClientConnection(asyncio.Protocol):
     """HTTP/1.1 as a server (RFC 9112)."""
 
     __slots__ = (
+        "_access_log",
+        "_began",
         "_body",
         "_body_since",
         "_body_size",
@@ -83,8 +89,11 @@ class ClientConnection(asyncio.Protocol):
         "_parser",
         "_peer",
         "_queue",
+        "_sent",
+        "_sent_id",
         "_site",
         "_size",
+        "_status",
         "_target",
         "_transport",
         "_unsent",
@@ -102,6 +111,9 @@ class ClientConnection(asyncio.Protocol):
         self._loop = loop
         self._site = site
         self._connections = connections
+        self._access_log = connections.access_log
+        self._sent = 0  # bytes of a streamed response so far
+        self._status = GONE  # of it
         self._limits = limits
         # Bytes of a header that still arrives. It is over the limit at the latest at its end;
         # until then some of the bytes counted may be those of a request before it.
@@ -129,6 +141,8 @@ class ClientConnection(asyncio.Protocol):
     def _reset(self) -> None:
         """Ready for the next request to arrive."""
         self._target = b""
+        self._began = 0.0
+        self._sent_id = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_size = 0
@@ -146,6 +160,16 @@ class ClientConnection(asyncio.Protocol):
         return self._in_hand is not None or bool(self._queue) or bool(self._is_receiving)
 
     @property
+    def in_hand(self) -> Request | None:
+        """The request that is being answered. From any thread."""
+        return self._in_hand
+
+    @property
+    def is_streaming(self) -> bool:
+        """See `connections.Connection`."""
+        return bool(self._sent)
+
+    @property
     def keep_alive(self) -> bool:
         """Whether the connection stays open after the request in hand."""
         return self._keep_alive and not self._connections.is_draining
@@ -154,6 +178,8 @@ class ClientConnection(asyncio.Protocol):
         """The whole response to `request`, which is in hand; dropped if the client has gone."""
         if self._in_hand is request and self._transport is not None:
             self._transport.write(data)
+            if self._access_log is not None:
+                self._access_log.note(request, data[9:12], len(data))
             self._finished(keep_alive)
 
     async def send(self, data: bytes) -> None:
@@ -163,6 +189,9 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._transport is None:
             raise ConnectionResetError("the client has gone")
+        if not self._sent:
+            self._status = data[9:12]
+        self._sent += len(data)
         self._transport.write(data)
         if self._is_write_paused:
             self._writable = self._loop.create_future()
@@ -171,7 +200,14 @@ class ClientConnection(asyncio.Protocol):
     def end(self, request: Request, keep_alive: bool) -> None:
         """The streamed response is complete."""
         if self._in_hand is request and self._transport is not None:
+            self._note_stream(request)
             self._finished(keep_alive)
+
+    def _note_stream(self, request: Request) -> None:
+        """A streamed response is over, whole or not."""
+        if self._access_log is not None:
+            self._access_log.note(request, self._status, self._sent)
+        self._sent, self._status = 0, GONE
 
     def abort(self) -> None:
         """Close at once; a response that is not whole must not look whole."""
@@ -185,7 +221,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_receiving is None:
             self._set_deadline(FRESH)
         elif not self.is_busy:
-            self._close()
+            self._close_when_quiet()
 
     def too_late(self) -> None:
         """See `connections.Connection`."""
@@ -197,6 +233,22 @@ class ClientConnection(asyncio.Protocol):
         elif self._is_receiving:
             self._refuse(Refusal(408, "The request did not arrive in time."))
         else:
+            self._close_when_quiet()
+
+    def _close_when_quiet(self) -> None:
+        """Close an idle connection, but not just when its next request may be on its way.
+
+        A client that has just been answered is likely to ask again at once, and would have to
+        guess whether we have seen its request. If it does ask, it is told that this was the
+        last one.
+        """
+        assert self._transport is not None
+        quiet_since = self.deadline - self._limits.keepalive_timeout
+        wait = quiet_since + QUIET - self._loop.time()
+        if wait > 0.0:
+            self.deadline = self._loop.time() + wait
+            self._connections.watch(self.deadline)
+        elif not _has_bytes(self._transport):
             self._close()
 
     def _is_read_on(self) -> bool:
@@ -220,7 +272,10 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         del self._parser  # it holds our callbacks: the cycle would wait for the collector
         self._queue.clear()
-        self._in_hand = None
+        if self._in_hand is not None:
+            self._note_stream(self._in_hand)
+            self._in_hand = None
+            self._connections.ended()
         self.deadline = NEVER
         if self._writable is not None and not self._writable.done():
             self._writable.set_exception(ConnectionResetError("the client has gone"))
@@ -341,6 +396,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._is_receiving = True
+        self._began = monotonic()
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -386,6 +442,8 @@ class ClientConnection(asyncio.Protocol):
                 expected = int(value)
             elif lower == b"expect":
                 wants_continue = value.strip().lower() == b"100-continue" and version == "1.1"
+            elif lower == b"x-request-id":
+                self._sent_id = value.rstrip(b" \t")
             elif lower == b"transfer-encoding":
                 self._check_coding(value, version)
                 is_chunked = True
@@ -423,6 +481,8 @@ class ClientConnection(asyncio.Protocol):
             b"".join(self._body),
             parser.get_http_version(),
             self._peer,
+            self._began,
+            self._sent_id,
         )
         keep_alive = parser.should_keep_alive()
         if not keep_alive:
@@ -433,6 +493,7 @@ class ClientConnection(asyncio.Protocol):
             self.deadline = NEVER
             self._in_hand = request
             self._keep_alive = keep_alive
+            self._connections.began()
             self._site.handle(self, request)
         elif not self._is_deaf:
             self._enqueue(request, keep_alive)
@@ -457,6 +518,7 @@ class ClientConnection(asyncio.Protocol):
             self._send_refusal(entry)
             return
         self._in_hand, self._keep_alive = entry
+        self._connections.began()
         if not self._is_receiving:
             self.deadline = NEVER
         self._site.handle(self, self._in_hand)
@@ -464,6 +526,7 @@ class ClientConnection(asyncio.Protocol):
     def _finished(self, keep_alive: bool) -> None:
         """The response to the request in hand has been written."""
         self._in_hand = None
+        self._connections.ended()
         if not keep_alive:
             self._close()
             return
@@ -471,12 +534,14 @@ class ClientConnection(asyncio.Protocol):
             if self._is_read_paused and len(self._queue) < PIPELINE_MAX:
                 self._read_on()
             self._loop.call_soon(self._next)  # not from here: long queues would nest deep
-        elif self._is_ending or (self._connections.is_draining and not self._is_receiving):
+        elif self._is_ending:
             self._close()
         elif self._continue_due:
             self._send_continue()
         elif not self._is_receiving and not self._is_write_paused:
-            self._set_deadline(self._limits.keepalive_timeout)
+            # An answer that promised to stay may have crossed with the order to leave.
+            is_leaving = self._connections.is_draining
+            self._set_deadline(QUIET if is_leaving else self._limits.keepalive_timeout)
 
     def _read_on(self) -> None:
         assert self._transport is not None
@@ -509,7 +574,10 @@ class ClientConnection(asyncio.Protocol):
         self._may_go_on = False
         page = reply.error_page(refusal.status, refusal.detail)
         fields = [("Content-Type", reply.HTML)]
-        self._transport.write(reply.whole(refusal.status, fields, page, keep_alive=False))
+        data = reply.whole(refusal.status, fields, page, keep_alive=False)
+        self._transport.write(data)
+        if self._access_log is not None:
+            self._access_log.refused(self._peer, refusal.status, len(data))
         if self._transport.can_write_eof():  # TLS has no half-close
             self._transport.write_eof()
         self._unsent = self._transport.get_write_buffer_size()
@@ -532,6 +600,13 @@ class ClientConnection(asyncio.Protocol):
     def _set_deadline(self, seconds: float) -> None:
         self.deadline = self._loop.time() + seconds
         self._connections.watch(self.deadline)
+
+
+def _has_bytes(transport: asyncio.BaseTransport) -> bool:
+    """Whether something has arrived that the loop has not seen yet; its end counts too."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _peer_address(transport: asyncio.BaseTransport) -> str:

@@ -10,6 +10,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from skitai.request import Request
+from skitaid.workers.logs.access_log import AccessLog
+from skitaid.workers.scoreboard import Field, Slot, lone_slot
+
 COARSE = 1.0  # seconds: deadlines are kept no more exactly than that
 NEVER = float("inf")
 
@@ -20,8 +24,19 @@ class Connection(Protocol):
     deadline: float  # loop time; NEVER while a handler runs
 
     @property
+    def in_hand(self) -> Request | None:
+        """The request that is being answered."""
+
+    @property
     def is_busy(self) -> bool:
         """A request is being received or answered."""
+
+    @property
+    def is_streaming(self) -> bool:
+        """A part of the response has been sent."""
+
+    def respond(self, request: Request, data: bytes, keep_alive: bool) -> None:
+        """The whole response to the request in hand."""
 
     def too_late(self) -> None:
         """The deadline has passed."""
@@ -36,9 +51,24 @@ class Connection(Protocol):
 class Connections:
     """The open connections of one worker."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        slot: Slot | None = None,
+        max_requests: int = 0,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        """slot: where the siblings read how much there is to do; None without siblings.
+
+        max_requests: after so many answers `when_used_up` is called, once; 0 is never.
+        """
+        self.access_log = access_log
         self._loop = loop
+        self._slot = lone_slot() if slot is None else slot
+        self._requests_left = max_requests
+        self.when_used_up: Callable[[], None] | None = None
         self._open: set[Connection] = set()
+        self._arriving = 0
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = NEVER
         self._when_empty: Callable[[], None] | None = None
@@ -51,15 +81,49 @@ class Connections:
         """Connections with a request in hand."""
         return sum(connection.is_busy for connection in self._open)
 
+    def answering(self) -> list[Connection]:
+        """Those with a request in hand."""
+        return [each for each in self._open if each.in_hand is not None]
+
+    def in_hand(self) -> list[Request]:
+        """The requests that are being answered. From any thread."""
+        held = [connection.in_hand for connection in list(self._open)]
+        return [request for request in held if request is not None]
+
+    def arriving(self) -> None:
+        """A connection was accepted and is being set up; it counts from now on."""
+        self._arriving += 1
+        self._slot.add(Field.CONNECTIONS, 1)
+
+    def arrived(self) -> None:
+        """It is set up and was added, or came to nothing."""
+        self._arriving -= 1
+        self._slot.add(Field.CONNECTIONS, -1)
+        self._check_empty()
+
     def add(self, connection: Connection) -> None:
         """A client has connected."""
         self._open.add(connection)
+        self._slot.add(Field.CONNECTIONS, 1)
 
     def remove(self, connection: Connection) -> None:
         """It is closed."""
         self._open.discard(connection)
-        if not self._open and self._when_empty is not None:
-            self._when_empty()
+        self._slot.add(Field.CONNECTIONS, -1)
+        self._check_empty()
+
+    def began(self) -> None:
+        """A request is taken in hand."""
+        self._slot.add(Field.IN_FLIGHT, 1)
+
+    def ended(self) -> None:
+        """It is answered, or its client has gone."""
+        self._slot.add(Field.IN_FLIGHT, -1)
+        self._slot.add(Field.REQUESTS, 1)
+        if self._requests_left:
+            self._requests_left -= 1
+            if not self._requests_left and self.when_used_up is not None:
+                self.when_used_up()
 
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Send everybody home as soon as they are answered, then say so."""
@@ -67,8 +131,7 @@ class Connections:
         self._when_empty = when_empty
         for connection in list(self._open):
             connection.drain()
-        if not self._open:
-            when_empty()
+        self._check_empty()
 
     def abort(self) -> None:
         """Close all at once."""
@@ -76,6 +139,10 @@ class Connections:
             self._timer.cancel()
         for connection in list(self._open):
             connection.abort()
+
+    def _check_empty(self) -> None:
+        if self._when_empty is not None and not self._open and not self._arriving:
+            self._when_empty()
 
     def watch(self, deadline: float) -> None:
         """A connection has set this deadline."""

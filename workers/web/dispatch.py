@@ -79,6 +79,11 @@ class Dispatcher:
             log.exception("%s %s: failed before a handler", request.method, request.uri)
             self._error(connection, request, 500, "The request failed; the server's log says why.")
 
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """What runs on the loop: `async def` handlers, and large files on their way."""
+        return self._tasks
+
     def cancel(self) -> None:
         """Give up what runs on the loop. For the end of the worker."""
         for task in self._tasks:

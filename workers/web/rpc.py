@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, Protocol
 
 from skitai import serialize
@@ -95,8 +96,21 @@ class RpcCall:
         self._data = b""
         self._keep_alive = True
 
+    @property
+    def request(self) -> Request:
+        """The one it answers."""
+        return self._request
+
+    @property
+    def handler_name(self) -> str:
+        """For messages; which methods a document calls is known only when it has been read."""
+        return "an RPC document"
+
     def run(self) -> None:
         """On a handler thread."""
+        if self._request.is_given_up:
+            return
+        self._request.started = monotonic()
         try:
             status, kind, body = self._answer()
         except BaseException:  # a defect of ours: whoever asks must have an answer

@@ -1,0 +1,41 @@
+"""`skitaid serve --trial`: would this server come up? Its master asks before it restarts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from skitaid.conf import load_server
+from skitaid.errors import EXIT_FAILED, SkitaidError
+from skitaid.paths import Paths
+from skitaid.supervisor.listeners import CannotListen, listen
+from skitaid.workers.trial import why_not
+
+
+def run(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> NoReturn:
+    """Load the conf, bind its address unless it is in `bound`, boot its apps, and end the process.
+
+    The exit code is 0 if all went well; else the reason is on stderr. Threads that an app has
+    started do not hold it up.
+    """
+    exit_code = EXIT_FAILED
+    try:
+        _try(conf, paths, bound)
+        exit_code = 0
+    except (SkitaidError, CannotListen) as error:
+        sys.stderr.write(f"{error}\n")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+
+
+def _try(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> None:
+    settings = load_server(conf, paths.run_dir(conf.stem))
+    if (settings.ip, settings.port) not in bound:
+        listen(settings.ip, settings.port).close()
+    reason = why_not(settings.worker)
+    if reason:
+        raise SkitaidError(reason)

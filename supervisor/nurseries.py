@@ -1,0 +1,73 @@
+"""What workers are forked with, by generation, and the listening sockets that they share.
+
+A socket is bound once, for the first generation that has its address, and stays for all later
+ones that have it too. The master's own copy is closed with the last generation that may still
+fork workers for it; workers that drain have copies of their own.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+
+from skitaid.supervisor.listeners import listen
+from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
+from skitaid.workers.scoreboard import Scoreboard
+
+Address = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Nurseries:
+    """Of one master."""
+
+    run_worker: RunWorker
+    scoreboard: Scoreboard
+    _listeners: dict[Address, socket.socket] = field(default_factory=dict)
+    _nurseries: dict[int, Nursery] = field(default_factory=dict)
+    _addresses: dict[int, Address] = field(default_factory=dict)
+
+    def __getitem__(self, generation: int) -> Nursery:
+        return self._nurseries[generation]
+
+    def adopt(self, ip: str, port: int, listener: socket.socket) -> None:
+        """A socket that is bound already."""
+        self._listeners[ip, port] = listener
+
+    def listeners(self) -> dict[Address, socket.socket]:
+        """All that are bound."""
+        return dict(self._listeners)
+
+    def bind(self, settings: Settings) -> None:
+        """Have a socket for these settings. Raises `CannotListen`."""
+        address = _address(settings)
+        if address not in self._listeners:
+            self._listeners[address] = listen(*address)
+
+    def prepare(self, generation: int, settings: Settings) -> None:
+        """Workers of this generation will be forked; its address is bound."""
+        address = self._addresses[generation] = _address(settings)
+        self._nurseries[generation] = Nursery(
+            self.run_worker, settings, self._listeners[address], self.scoreboard
+        )
+
+    def forget(self, generation: int) -> None:
+        """No more workers of it; addresses that nobody needs any more are let go."""
+        del self._nurseries[generation], self._addresses[generation]
+        for address in self._listeners.keys() - self._addresses.values():
+            self._listeners.pop(address).close()
+
+    def not_inherited(self, generation: int) -> list[Closeable]:
+        """What a worker of this generation does not need: the sockets of other addresses."""
+        mine = self._addresses[generation]
+        return [sock for address, sock in self._listeners.items() if address != mine]
+
+    def close(self) -> None:
+        """The server ends."""
+        for listener in self._listeners.values():
+            listener.close()
+
+
+def _address(settings: Settings) -> Address:
+    return settings.ip, settings.port

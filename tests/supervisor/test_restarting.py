@@ -1,0 +1,167 @@
+"""Another program in the place of this one, told without a process."""
+
+from __future__ import annotations
+
+import pytest
+from imagined import ImaginedMaster
+
+from skitaid.supervisor import events as ev
+from skitaid.supervisor.actions import Become, KillTrial, Try
+from skitaid.supervisor.book import Stage
+from skitaid.supervisor.control_records import Refused, Restart, Status
+from skitaid.supervisor.legacy import Legacy, Worker
+from skitaid.supervisor.stopping import DRAIN_MARGIN
+from skitaid.workers import control
+
+
+def ask_restart(master: ImaginedMaster, ticket: int = 7) -> None:
+    master.tell(ev.Asked(ticket, Restart()))
+
+
+def refusal(master: ImaginedMaster, ticket: int = 7) -> str:
+    reply = master.replies[ticket]
+    assert isinstance(reply, Refused), reply
+    return reply.reason
+
+
+def test_a_trial_that_fails_changes_nothing() -> None:
+    """Its words go to who asked, and are kept for status."""
+    master = ImaginedMaster()
+    master.serve()
+    ask_restart(master)
+    assert master.did(Try) == [Try()]
+    master.end_trial(1, "ImportError: no skitai of that version")
+    assert "ImportError" in refusal(master)
+    assert "ImportError" in master.ask(Status()).last_error
+    assert (master.did(Become), master.told()) == ([], {})
+
+
+def test_a_trial_that_does_not_end_is_killed() -> None:
+    """And counts as failed."""
+    master = ImaginedMaster(boot_timeout=20.0)
+    master.serve()
+    ask_restart(master)
+    master.wait(20.0)
+    assert master.did(KillTrial) == [KillTrial()]
+    master.bury()
+    assert "the trial was killed by SIGKILL" in refusal(master)
+
+
+def test_a_good_trial_makes_way_for_the_next_program() -> None:
+    """Which will answer all who asked meanwhile."""
+    master = ImaginedMaster()
+    master.serve()
+    ask_restart(master, ticket=7)
+    ask_restart(master, ticket=8)
+    assert master.did(Try) == []
+    master.end_trial()
+    assert master.did(Become) == [Become((7, 8))]
+
+
+def test_a_kernel_that_refuses_the_next_program_is_survived() -> None:
+    """No memory, or the Python was removed after the trial."""
+    master = ImaginedMaster()
+    master.serve()
+    ask_restart(master)
+    master.end_trial()
+    master.tell(ev.BecameNothing("No such file or directory", (7,)))
+    assert "No such file or directory" in refusal(master)
+    assert len(master.book.ready()) == 2
+
+
+def test_a_server_that_is_not_up_is_not_restarted() -> None:
+    """While it starts or stops."""
+    master = ImaginedMaster(processes=1)
+    (serial,) = master.start()
+    ask_restart(master)
+    assert "the server is starting" in refusal(master)
+    master.ready(serial)
+    master.stop(graceful=True)
+    ask_restart(master, ticket=8)
+    assert "the server is stopping" in refusal(master, 8)
+
+
+def test_a_stop_ends_a_trial() -> None:
+    """The server leaves when that is reaped."""
+    master = ImaginedMaster(processes=1)
+    (serial,) = master.serve()
+    ask_restart(master)
+    master.stop()
+    assert master.did(KillTrial) == [KillTrial()]
+    master.die(serial, exit_code=0)
+    assert master.exit_code is None
+    master.bury()
+    assert master.exit_code == 0
+
+
+@pytest.fixture
+def heir() -> ImaginedMaster:
+    """The next program, with one worker that serves, one that boots, and one that drains."""
+    master = ImaginedMaster()
+    common = {"generation": 2, "pipe": 9, "drain_timeout": 30.0, "boot_by": None, "forked_at": 1.0}
+    legacy = Legacy(
+        pid_file=3,
+        control=4,
+        callers={7: 5},
+        lifeline=None,
+        scoreboard=6,
+        listeners=[],
+        workers=[
+            Worker(4, 0, pid=104, state="ready", kill_at=None, in_flight=0, **common),
+            Worker(5, 1, pid=105, state="booting", kill_at=None, in_flight=0, **common),
+            Worker(
+                3,
+                2,
+                pid=103,
+                state="retiring",
+                kill_at=master.now + DRAIN_MARGIN,
+                in_flight=2,
+                **common,
+            ),
+        ],
+        tickets=[7],
+        serials=5,
+        generations=2,
+        extra=0,
+        started=1_600_000_000.0,
+    )
+    master.book.inherit(legacy)
+    master.generations = {3}
+    master.alive = {4: 0, 5: 1, 3: 2}
+    return master
+
+
+def test_the_next_program_adopts_and_replaces(heir: ImaginedMaster) -> None:
+    """One by one, as in a reload; serials, ordinals and the start go on."""
+    assert heir.book.stage is Stage.SERVING
+    heir.tell(ev.Started())
+    (first,) = heir.forked()
+    assert (first, heir.alive[first]) == (6, 3)
+    heir.ready(5)
+    assert heir.told() == {}
+    heir.ready(first)
+    assert heir.told() == {4: control.Retire()}
+    heir.ready(heir.forked()[0])
+    assert heir.told() == {5: control.Retire()}
+    for serial in (3, 4, 5):
+        heir.die(serial, exit_code=0)
+    assert not isinstance(heir.replies[7], Refused)
+    status = heir.ask(Status())
+    assert (status.generation, status.started) == (3, 1_600_000_000.0)
+
+
+def test_there_is_no_way_back_from_a_restart(heir: ImaginedMaster) -> None:
+    """What does not boot is tried again; the old workers serve; who waits is told."""
+    heir.tell(ev.Started())
+    heir.die(heir.forked()[0], exit_code=1)
+    assert "the restart goes on" in refusal(heir)
+    assert heir.told() == {}
+    heir.wait(1.0)
+    assert len(heir.forked()) == 1
+
+
+def test_what_the_last_program_has_killed_at_is_kept(heir: ImaginedMaster) -> None:
+    """A worker that drains has no longer for a restart."""
+    heir.tell(ev.Started())
+    heir.wait(DRAIN_MARGIN)
+    assert heir.killed() == [3]

@@ -1,0 +1,1 @@
+"""What a server writes down: messages, the apps' messages, and requests."""

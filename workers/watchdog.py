@@ -1,0 +1,55 @@
+"""What a worker says of itself when its loop may be hanging: SIGUSR2, from the master or by hand.
+
+Two answers, because the first needs nothing and the second needs the GIL:
+
+- the stacks of all threads on stderr, written by faulthandler's C handler, which runs even if
+  an extension keeps the GIL for ever;
+- the requests in hand, in the log, by a thread of our own.
+
+The thread sleeps in pause(2), which ends when a signal handler has run *in that thread*. So the
+kernel must deliver SIGUSR2 there and nowhere else: it is blocked in the main thread before any
+other thread exists, and all later ones inherit that. Nothing polls, and nothing depends on the
+loop or on the main thread, which are what may hang. Rejected: a handler in Python (it runs in
+the main thread, when that comes round to it) and `signal.set_wakeup_fd` (it is uvloop's).
+
+Programs that an app runs inherit the blocked signal too; a signal that comes while the requests
+are being written is answered with the stacks alone.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import signal
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+SIGNAL = signal.SIGUSR2
+STDERR = 2  # whatever it leads to by then
+
+
+class Watchdog:
+    """One per worker process, made before any other thread."""
+
+    def __init__(self) -> None:
+        # Who has the requests; while the apps are imported, nobody.
+        self.report: Callable[[], str] = _booting
+        signal.pthread_sigmask(signal.SIG_BLOCK, (SIGNAL,))
+        faulthandler.register(SIGNAL, file=STDERR, all_threads=True, chain=False)
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def _watch(self) -> None:
+        """In the thread."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - {SIGNAL})
+        while True:
+            signal.pause()
+            try:
+                log.warning("%s", self.report())
+            except Exception:  # what it looks at is in motion; the next signal finds it elsewhere
+                log.exception("the requests in hand could not be listed")
+
+
+def _booting() -> str:
+    return "the apps are being imported; no request is in hand"

@@ -1,0 +1,144 @@
+"""Takes connections from the listener that all workers share.
+
+Runs on the loop. A worker that should leave the next connection to a sibling looks away for a
+moment instead of spinning on a socket that stays readable; if the connection is still there
+after that, whoever should have taken it is stuck, and it is taken all the same. So a sibling
+that hangs costs a new client `PAUSE`, and never its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+
+from skitaid.workers.scoreboard import Field, Slot
+
+from .accepting import Load, should_accept
+from .connections import Connections
+
+log = logging.getLogger(__name__)
+
+PAUSE = 0.002  # seconds; a sibling that is awake accepts within a fraction of it
+BATCH = 16  # connections taken before the loop does something else
+EXHAUSTED_PAUSE = 0.5  # seconds, when the system gives no more descriptors
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Acceptor:
+    """One worker's view of the listener."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None,
+        connections: Connections,
+        slot: Slot,
+        siblings: Callable[[], list[Slot]],
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._protocol = protocol
+        self._tls = tls
+        self._connections = connections
+        self._slot = slot
+        self._siblings = siblings
+        self._pause: asyncio.TimerHandle | None = None
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Begin."""
+        self._is_open = True
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener.fileno(), self._readable)
+
+    def drain(self) -> None:
+        """Take what has arrived already, then no more.
+
+        Nobody else may be left who would; the siblings' and the master's listener stay open.
+        """
+        if self._is_open:
+            self._stop()
+            while self._accept():
+                pass
+            self._listener.close()
+
+    def close(self) -> None:
+        """Take no more, and give up what is being set up."""
+        if self._is_open:
+            self._stop()
+            self._listener.close()
+        for task in self._connecting:
+            task.cancel()
+
+    def _stop(self) -> None:
+        self._is_open = False
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener.fileno())
+
+    def _readable(self) -> None:
+        for _ in range(BATCH):
+            if not self._should_accept():
+                self._look_away(PAUSE)
+                return
+            if not self._accept():
+                return
+
+    def _should_accept(self) -> bool:
+        siblings = self._siblings()
+        return not siblings or should_accept(_load(self._slot), map(_load, siblings))
+
+    def _look_away(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listener.fileno())
+        self._pause = self._loop.call_later(seconds, self._look_again)
+
+    def _look_again(self) -> None:
+        """Nobody wanted what is still there."""
+        self._pause = None
+        self._loop.add_reader(self._listener.fileno(), self._readable)
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Take one connection, if there is one."""
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionAbortedError:  # the client gave up while it waited
+            return True
+        except OSError as error:
+            self._cannot_accept(error)
+            return False
+        connection.setblocking(False)
+        self._connections.arriving()
+        task = self._loop.create_task(self._serve(connection))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return True
+
+    def _cannot_accept(self, error: OSError) -> None:
+        if error.errno not in _EXHAUSTED:
+            raise error
+        log.error("no connection can be accepted: %s; see ulimit -n", error.strerror)
+        if self._is_open and self._pause is None:
+            self._look_away(EXHAUSTED_PAUSE)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._protocol, connection, ssl=self._tls)
+        except (OSError, ssl.SSLError) as error:  # a handshake that failed is the client's affair
+            log.debug("a connection came to nothing: %s", error)
+            connection.close()
+        finally:
+            self._connections.arrived()
+
+
+def _load(slot: Slot) -> Load:
+    return Load(slot[Field.CONNECTIONS], slot[Field.IN_FLIGHT], slot[Field.THREADS])
