@@ -23,6 +23,13 @@ class Reach(Enum):
     ALL = "all"
 
 
+class Wish(Enum):
+    """What a handler may ask of the master."""
+
+    RESTART = "restart"  # another worker in place of this one
+    SHUTDOWN = "shutdown"  # the end of the server
+
+
 class Origin(msgspec.Struct, frozen=True):
     """A server named by a URL."""
 
@@ -133,3 +140,6 @@ class Engine(Protocol):
 
     async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
         """The same for an async handler."""
+
+    def want(self, wish: Wish) -> None:
+        """Ask the master for something; it is done in its time."""

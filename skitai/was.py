@@ -8,7 +8,7 @@ from typing import Any
 from skitai import address, calls
 from skitai.app import Application
 from skitai.calls import Filter, HttpHandle, RpcHandle
-from skitai.engine import Ask, Engine, Members, Origin, Reach
+from skitai.engine import Ask, Engine, Members, Origin, Reach, Wish
 from skitai.errors import WrongUse
 from skitai.request import Request
 from skitai.response import Response
@@ -81,6 +81,17 @@ class WAS:
     def lb(self, cluster: str, *, filter: Filter | None = None) -> RpcHandle:
         """One member of a cluster, chosen by load; another one when it cannot be reached."""
         return self._cluster(cluster, Reach.ONE, filter)
+
+    def restart(self) -> None:
+        """Have the master replace this worker: its successor is ready before it leaves.
+
+        Returns at once; this request and all others in hand are answered.
+        """
+        self._engine.want(Wish.RESTART)
+
+    def shutdown(self) -> None:
+        """Have the master stop the whole server, when all requests in hand are answered."""
+        self._engine.want(Wish.SHUTDOWN)
 
     def _cluster(self, cluster: str, reach: Reach, filter: Filter | None) -> RpcHandle:
         name, path = address.split_cluster(cluster)

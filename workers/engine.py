@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from skitai.engine import Call
+from skitai.engine import Call, Wish
 from skitai.errors import WrongUse
 
+from . import control
 from .clients.fanout import Fanout
 from .handoff import Handoff
 from .threads import HandlerThreads
+
+WISHES: dict[Wish, control.FromWorker] = {
+    Wish.RESTART: control.WantRestart("an app has called was.restart()"),
+    Wish.SHUTDOWN: control.WantShutdown(),
+}
 
 
 class WorkerEngine:
@@ -27,12 +34,19 @@ class WorkerEngine:
         handoff: Handoff,
         threads: HandlerThreads,
         fanout: Fanout,
+        tell_master: Callable[[control.FromWorker], None],
     ) -> None:
+        """tell_master: called on the loop."""
         self._loop = loop
         self._loop_thread = threading.get_ident()
         self._handoff = handoff
         self._threads = threads
         self._fanout = fanout
+        self._tell_master = tell_master
+
+    def want(self, wish: Wish) -> None:
+        """See `Engine.want`."""
+        self._handoff.post(_Tell(self._tell_master, WISHES[wish]))
 
     def send(self, call: Call) -> None:
         """See `Engine.send`."""
@@ -102,3 +116,12 @@ class _Cancel:
 
     def on_loop(self) -> None:
         self.fanout.cancel(self.call)
+
+
+@dataclass(slots=True)
+class _Tell:
+    tell: Callable[[control.FromWorker], None]
+    record: control.FromWorker
+
+    def on_loop(self) -> None:
+        self.tell(self.record)

@@ -55,8 +55,7 @@ class Life:
 
     async def lead(self, listener: socket.socket) -> None:
         """Serve until it is over."""
-        self._site.open(listener, self._want_successor)
-        self._site.watch_overdue(self._want_successor)
+        self._site.open(listener, self._tell)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._slot[Field.STATE] = State.SERVING
@@ -78,9 +77,6 @@ class Life:
         self._site.drain(self.stop)
         # Said only now, when what comes next is a sibling's.
         self._tell(control.Draining(in_flight))
-
-    def _want_successor(self, reason: str = "it has answered max_requests") -> None:
-        self._tell(control.WantRestart(reason))
 
     def stop(self) -> None:
         """Leave now."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from skitai.app import Application
 
-from . import in_hand
+from . import control, in_hand
 from .clients.fanout import Fanout
 from .engine import WorkerEngine
 from .handoff import Handoff
@@ -53,12 +53,13 @@ class WebSite:
         self._tls: ssl.SSLContext | None = (
             tls.server_context(settings.tls) if settings.tls else None
         )
+        self._tell_master: Callable[[control.FromWorker], None] | None = None
         self._handoff = Handoff(loop)
         self._threads = HandlerThreads(
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
         self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
-        engine = WorkerEngine(loop, self._handoff, self._threads, self._fanout)
+        engine = WorkerEngine(loop, self._handoff, self._threads, self._fanout, self._tell)
         self._dispatcher = Dispatcher(
             loop,
             settings,
@@ -81,12 +82,19 @@ class WebSite:
                 self._dispatcher.tasks,
             )
 
-    def open(self, listener: socket.socket, when_used_up: Callable[[], None]) -> None:
+    def open(
+        self, listener: socket.socket, tell_master: Callable[[control.FromWorker], None]
+    ) -> None:
         """Accept connections on a bound and listening socket.
 
-        when_used_up: called once, when `max_requests` are answered.
+        tell_master: called on the loop with what this worker or its apps want.
         """
-        self._connections.when_used_up = when_used_up
+        self._tell_master = tell_master
+        self._connections.when_used_up = lambda: self._want_successor(
+            "it has answered max_requests"
+        )
+        if self._overdue is not None:
+            self._overdue.watch(self._want_successor)
         self._acceptor = Acceptor(
             self._loop,
             listener,
@@ -97,6 +105,13 @@ class WebSite:
             self._siblings,
         )
         self._acceptor.open()
+
+    def _want_successor(self, reason: str) -> None:
+        self._tell(control.WantRestart(reason))
+
+    def _tell(self, record: control.FromWorker) -> None:
+        if self._tell_master is not None:  # None: it does not serve yet
+            self._tell_master(record)
 
     def _siblings(self) -> list[Slot]:
         serving = self._scoreboard.serving() if self._scoreboard is not None else []
@@ -110,11 +125,6 @@ class WebSite:
         """What the handler threads are doing."""
         counts = self._threads.counts()
         return Handlers(counts.running, counts.parked, counts.queued)
-
-    def watch_overdue(self, when_lost: Callable[[str], None]) -> None:
-        """Give up requests that take too long; `when_lost` if they have taken all run slots."""
-        if self._overdue is not None:
-            self._overdue.watch(when_lost)
 
     def requests_in_hand(self) -> str:
         """Each with its age and what it is doing, for the log. From any thread."""

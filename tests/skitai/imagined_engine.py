@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from skitai.engine import Call, Origin, Reply
+from skitai.engine import Call, Origin, Reply, Wish
 from skitai.errors import UnknownCluster
 from skitai.results import Status
 
@@ -39,6 +39,7 @@ class ImaginedEngine:
     cancelled: list[Call] = field(default_factory=list)
     wanted: list[int] = field(default_factory=list)
     deadlines: list[float] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
 
     def send(self, call: Call) -> None:
         if isinstance(call.target, Origin):
@@ -58,6 +59,9 @@ class ImaginedEngine:
         if self.lands:
             call.replies.extend(self.lands.pop(0))
         return len(call.replies) >= wanted
+
+    def want(self, wish: Wish) -> None:
+        self.wishes.append(wish)
 
     async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
         return self.wait(call, wanted, deadline)

@@ -86,7 +86,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
     route = StaticRoute("/", str(directory), "web.conf:1")
     site = WebSite(loop, Settings("test", (route,)), {})
     listener = socket.create_server(("127.0.0.1", 0))
-    site.open(listener, lambda: None)
+    site.open(listener, lambda record: None)
     client = socket.socket()
     client.setblocking(False)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
