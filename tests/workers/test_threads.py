@@ -271,7 +271,7 @@ def test_parked_thread_gives_its_slot_to_the_next(slots: Callable[[int], Slots])
             parcels = [Parcel() for _ in range(200)]
             jobs = [some.start(lambda p=p: some.park(p)) for p in parcels]
             await some.until(lambda: some.threads.counts().parked == 200)
-            assert some.threads.counts().running == 0
+            await some.until(lambda: some.threads.counts().running == 0)
             for parcel in parcels:
                 some.land(parcel)
 
@@ -354,7 +354,7 @@ def test_deadline_beyond_what_a_clock_can_wait_for(seconds: float) -> None:
             some.land(parcel, "reply")
             assert await done is True
             assert await some.start(lambda: "next") == "next"
-            assert some.threads.counts().running == 0
+            await some.until(lambda: some.threads.counts().running == 0)
 
     run(test())
 

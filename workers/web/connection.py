@@ -33,6 +33,8 @@ from skitaid.workers.settings import Limits
 
 from . import reply, upgrade
 from .connections import NEVER, Connections
+from .framing import Refusal
+from .framing import read as read_framing
 
 LINGER = 2.0  # seconds to read on after a refusal; nginx's lingering_timeout is 5
 WRITE_HIGH = 256 * 1024  # bytes waiting to be sent at which a stream stops producing
@@ -49,15 +51,6 @@ class Site(Protocol):
 
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer, now or later, by `respond` or a stream. On the loop."""
-
-
-class Refusal(Exception):
-    """The client's bytes cannot be answered as a request; the connection ends with this."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(status, detail)
-        self.status = status
-        self.detail = detail
 
 
 class ClientConnection(asyncio.Protocol):
@@ -411,57 +404,21 @@ class ClientConnection(asyncio.Protocol):
             raise Refusal(431, f"More than {self._limits.headers} header fields.")
 
     def on_headers_complete(self) -> None:
-        expected, is_chunked, wants_continue = self._read_framing()
+        framing = read_framing(self._fields, self._parser.get_http_version())
+        self._sent_id = framing.sent_id
         if not 0 < self._size <= self._limits.header_size:  # 0: it came behind another
             size = sum(len(name) + len(value) + 4 for name, value in self._fields)
             if size > self._limits.header_size:
                 raise Refusal(431, "The request header is too large.")
-        if expected > self._limits.body_size:
+        if framing.length > self._limits.body_size:
             raise Refusal(413, f"The body is larger than {self._limits.body_size} bytes.")
         self._is_head_done = True
-        if expected or is_chunked:
+        if framing.length or framing.is_chunked:
             self._is_body_apart = self._parser.should_upgrade()
-        if wants_continue:
+        if framing.wants_continue:
             self._continue_due = True
             if self._in_hand is None and not self._queue:
                 self._send_continue()
-
-    def _read_framing(self) -> tuple[int, bool, bool]:
-        """(announced length, is the body chunked, does the client wait for a 100?).
-
-        Raises Refusal.
-        """
-        version = self._parser.get_http_version()
-        hosts = expected = 0
-        is_chunked = wants_continue = False
-        for name, value in self._fields:
-            lower = name.lower()
-            if lower == b"host":
-                hosts += 1
-            elif lower == b"content-length":
-                expected = int(value)
-            elif lower == b"expect":
-                wants_continue = value.strip().lower() == b"100-continue" and version == "1.1"
-            elif lower == b"x-request-id":
-                self._sent_id = value.rstrip(b" \t")
-            elif lower == b"transfer-encoding":
-                self._check_coding(value, version)
-                is_chunked = True
-        if version not in ("1.1", "1.0"):
-            raise Refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            raise Refusal(400, f"The request has {hosts} Host fields instead of one.")
-        return expected, is_chunked, wants_continue
-
-    def _check_coding(self, value: bytes, version: str) -> None:
-        """Raises Refusal for all but chunked (RFC 9112 section 6.1)."""
-        if version != "1.1":
-            raise Refusal(400, "Transfer-Encoding is not known in HTTP/1.0.")
-        codings = [each.strip().lower() for each in value.split(b",")]
-        if codings[-1] != b"chunked":
-            raise Refusal(400, "The end of the body cannot be found: it is not chunked.")
-        if len(codings) > 1:
-            raise Refusal(501, "The only transfer coding known here is chunked.")
 
     def on_body(self, piece: bytes) -> None:
         self._continue_due = False  # the client has not waited for it
