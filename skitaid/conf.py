@@ -76,6 +76,7 @@ def load_server(
         max_requests_jitter=server["max_requests_jitter"],
         max_rss=server["max_rss"],
         max_age=server["max_age"],
+        preload=server["preload"],
     )
 
 

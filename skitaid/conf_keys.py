@@ -133,6 +133,7 @@ SERVER = (
     Key("max_requests_jitter", values.whole(0), "0", "up to so many more, by chance"),
     Key("max_rss", values.size(0), "0", "of a worker, which is replaced then; 0 is never"),
     Key("max_age", values.seconds(0), "0", "of a worker, which is replaced then; 0 is never"),
+    Key("preload", values.switch, "no", "apps are imported before the fork; reload is restart"),
     Key("access_log", values.switch, "yes", "a line in request.log for each request"),
     Key("log_format", values.one_of(text="text", json="json"), f"{_LOGS.style}", "of all logs"),
     Key(

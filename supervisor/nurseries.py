@@ -55,6 +55,10 @@ class Nurseries:
     def forget(self, generation: int) -> None:
         """No more workers of it; addresses that nobody needs any more are let go."""
         del self._nurseries[generation], self._addresses[generation]
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the sockets of addresses that no generation has."""
         for address in self._listeners.keys() - self._addresses.values():
             self._listeners.pop(address).close()
 

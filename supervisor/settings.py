@@ -27,3 +27,4 @@ class Settings:
     max_requests_jitter: int = 0  # up to so many more, another number for each worker
     max_rss: int = 0  # bytes; beyond it a worker is replaced; 0: never
     max_age: float = 0.0  # seconds; then a worker is replaced; 0: never
+    preload: bool = False  # the master imports the apps, before it forks
