@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from skitaid import certs, conf_clusters, conf_routes, conf_values
+from skitaid import certs, conf_clusters, conf_identity, conf_routes, conf_values
 from skitaid.conf_keys import CERTIFICATION, GLOBAL, LIMIT_FIELDS, SERVER, Values, fill
 from skitaid.conf_lines import Section
 from skitaid.conf_lines import read as read_sections
@@ -62,6 +62,7 @@ def load_server(
     server = fill(sections.get("server"), SERVER, complaints, **defaults)
     _complain_of_sample_secrets(server, complaints)
     inner = _worker(sections, server, path, _home(path, env), run_dir, complaints)
+    identity = conf_identity.read(server, complaints)
     complaints.raise_if_any()
     return supervisor.Settings(
         name=server["name"],
@@ -77,6 +78,8 @@ def load_server(
         max_rss=server["max_rss"],
         max_age=server["max_age"],
         preload=server["preload"],
+        identity=identity,
+        umask=server["umask"],
     )
 
 

@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass, field
 
 from skitaid.supervisor.listeners import listen
+from skitaid.supervisor.privileges import hand_over_logs
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
 from skitaid.workers.scoreboard import Scoreboard
@@ -47,6 +48,7 @@ class Nurseries:
 
     def prepare(self, generation: int, settings: Settings) -> None:
         """Workers of this generation will be forked; its address is bound."""
+        hand_over_logs(settings.identity, settings.worker.logs.directory)
         address = self._addresses[generation] = _address(settings)
         self._nurseries[generation] = Nursery(
             self.run_worker, settings, self._listeners[address], self.scoreboard

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from skitaid.supervisor.privileges import Identity
 from skitaid.workers import settings as worker
 
 
@@ -28,3 +29,5 @@ class Settings:
     max_rss: int = 0  # bytes; beyond it a worker is replaced; 0: never
     max_age: float = 0.0  # seconds; then a worker is replaced; 0: never
     preload: bool = False  # the master imports the apps, before it forks
+    identity: Identity | None = None  # whom workers run as; None: as the master does
+    umask: int = 0o022  # of workers

@@ -699,3 +699,17 @@ def test_reference_has_every_key_with_its_default(title: str) -> None:
 def test_every_limit_has_a_key() -> None:
     """A limit that nobody can set is not a limit but a surprise."""
     assert set(conf_keys.LIMIT_FIELDS) == {field.name for field in fields(worker.Limits)}
+
+
+# user and group
+
+
+def test_only_root_can_be_somebody_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are told with their lines; oneself is nobody else."""
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    monkeypatch.setattr("os.getegid", lambda: 65534)
+    assert refused_key(home, "user = root").endswith("user: only root can run workers as root")
+    assert refused_key(home, "user = nobody\ngroup = root").endswith(
+        "group: only root can give workers root"
+    )
+    assert load(home, f"[server]\nuser = nobody\n{ROUTES}").identity is None
