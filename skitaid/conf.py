@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from skitaid import certs, conf_clusters, conf_routes, conf_values
+from skitaid import certs, conf_clusters, conf_identity, conf_routes, conf_values
 from skitaid.conf_keys import CERTIFICATION, GLOBAL, LIMIT_FIELDS, SERVER, Values, fill
 from skitaid.conf_lines import Section
 from skitaid.conf_lines import read as read_sections
@@ -62,6 +62,10 @@ def load_server(
     server = fill(sections.get("server"), SERVER, complaints, **defaults)
     _complain_of_sample_secrets(server, complaints)
     inner = _worker(sections, server, path, _home(path, env), run_dir, complaints)
+    identity = conf_identity.read(server, complaints)
+    if server["preload"] and identity is not None and identity.uid != os.geteuid():
+        message = "preload: it would import apps as the master's user, not as that of the workers"
+        complaints.add(server.line_of("preload"), f"{message}; drop preload or user")
     complaints.raise_if_any()
     return supervisor.Settings(
         name=server["name"],
@@ -76,6 +80,9 @@ def load_server(
         max_requests_jitter=server["max_requests_jitter"],
         max_rss=server["max_rss"],
         max_age=server["max_age"],
+        preload=server["preload"],
+        identity=identity,
+        umask=server["umask"],
     )
 
 

@@ -133,6 +133,10 @@ SERVER = (
     Key("max_requests_jitter", values.whole(0), "0", "up to so many more, by chance"),
     Key("max_rss", values.size(0), "0", "of a worker, which is replaced then; 0 is never"),
     Key("max_age", values.seconds(0), "0", "of a worker, which is replaced then; 0 is never"),
+    Key("preload", values.switch, "no", "apps are imported before the fork; reload is restart"),
+    Key("user", values.user, "", "whom workers run as, if the master is root"),
+    Key("group", values.group, "", "of workers; the user's own if left out"),
+    Key("umask", values.umask, "022", "of workers, in octal digits"),
     Key("access_log", values.switch, "yes", "a line in request.log for each request"),
     Key("log_format", values.one_of(text="text", json="json"), f"{_LOGS.style}", "of all logs"),
     Key(

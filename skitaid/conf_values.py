@@ -6,7 +6,9 @@ secrets never show what they were given.
 
 from __future__ import annotations
 
+import grp
 import ipaddress
+import pwd
 import re
 from collections.abc import Callable
 
@@ -25,6 +27,7 @@ _SWITCH = {
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
+_UMASK = re.compile(r"0?[0-7]{3}")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -115,6 +118,29 @@ def server_name(value: str) -> str:
             f"{shown(value)} is not a server name; use up to 64 letters, digits, _ . and -"
         )
     return value
+
+
+def user(value: str) -> str:
+    """A user of this machine, or "" for whoever it is."""
+    try:
+        return value and pwd.getpwnam(value).pw_name
+    except KeyError:
+        raise ValueError(f"this machine has no user {shown(value)}") from None
+
+
+def group(value: str) -> str:
+    """A group of this machine, or "" for the user's own."""
+    try:
+        return value and grp.getgrnam(value).gr_name
+    except KeyError:
+        raise ValueError(f"this machine has no group {shown(value)}") from None
+
+
+def umask(value: str) -> int:
+    """Three octal digits, or with a leading 0: `022`, `0027`."""
+    if not _UMASK.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not a umask; write octal digits like 022 or 0027")
+    return int(value, 8)
 
 
 def secure_keys(value: str) -> tuple[str, ...]:

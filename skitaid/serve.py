@@ -23,9 +23,12 @@ from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.open_files import raise_limit
 from skitaid.supervisor.orders import ORDERS
+from skitaid.supervisor.preload import preload
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.signals import hold
+from skitaid.supervisor.spawn import RunWorker
 from skitaid.supervisor.succession import Succession
+from skitaid.workers.apps import AppFailed
 from skitaid.workers.run import main as run_worker
 
 D = TypeVar("D")
@@ -62,7 +65,7 @@ def serve(
             messages.warning("not yet: %s", notice)
         master = Master(
             settings,
-            run_worker,
+            _run_worker(settings, first=left is None),
             load=partial(_load, conf, run_dir),
             reopen_log=logs.reopen,
             notify=notify,
@@ -76,6 +79,19 @@ def serve(
         raise SkitaidError(f"server {settings.name}: {error}") from None
     finally:
         pid_file.remove()
+
+
+def _run_worker(settings: Settings, *, first: bool) -> RunWorker:
+    """What a worker does; with the apps, if they are to be preloaded."""
+    if not settings.preload:
+        return run_worker
+    try:
+        return partial(run_worker, preloaded=preload(settings.worker))
+    except AppFailed as error:
+        if first:
+            raise SkitaidError(f"server {settings.name}: {error}") from None
+        messages.error("not preloaded, workers try for themselves:\n%s", error)
+        return run_worker  # those of the last program serve on
 
 
 def _load(conf: Path, run_dir: Path) -> Settings:

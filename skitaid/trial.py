@@ -11,6 +11,7 @@ from skitaid.conf import load_server
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.paths import Paths
 from skitaid.supervisor.listeners import CannotListen, listen
+from skitaid.supervisor.privileges import become
 from skitaid.workers.trial import why_not
 
 
@@ -36,6 +37,7 @@ def _try(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> None:
     settings = load_server(conf, paths.run_dir(conf.stem))
     if (settings.ip, settings.port) not in bound:
         listen(settings.ip, settings.port).close()
+    become(settings.identity, settings.umask)  # no app is ever run with the master's rights
     reason = why_not(settings.worker)
     if reason:
         raise SkitaidError(reason)

@@ -78,7 +78,7 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
         case StopWanted():
             return stop(book, event, now)
         case ReloadWanted():
-            return rolling.reload(book, event)
+            return rolling.reload(book, event, now)
         case Loaded():
             return rolling.loaded(book, event, now)
         case LoadFailed():
@@ -213,7 +213,7 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
             wanted = StopWanted(graceful, "control socket")
             return [Answer(event.ticket, Done()), *stop(book, wanted, now)]
         case Reload():
-            return rolling.reload(book, ReloadWanted("control socket", event.ticket))
+            return rolling.reload(book, ReloadWanted("control socket", event.ticket), now)
         case Restart():
             return restarting.restart(book, RestartWanted("control socket", event.ticket), now)
         case _:

@@ -1,9 +1,10 @@
 """The master of one server: wait, note, decide, perform.
 
-One process, one thread, no app code. Everything it learns becomes an event, in one place (the
-`Waiter`); everything it knows is in the book; everything it does is an action of `decide`.
-Nothing here may block except the wait itself: a worker that does not read, a caller that does
-not listen, a drain that takes long must not delay the death of another worker being noticed.
+One process, one thread, no app code (but see `preload`). Everything it learns becomes an event,
+in one place (the `Waiter`); everything it knows is in the book; everything it does is an action
+of `decide`. Nothing here may block except the wait itself: a worker that does not read, a caller
+that does not listen, a drain that takes long must not delay the death of another worker being
+noticed.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ class Master:
         if left:
             self._inherit(left)
         self._nurseries.prepare(self._book.wanted.number, settings)
+        self._nurseries.let_go()  # what only the program before this one needed
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""

@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass, field
 
 from skitaid.supervisor.listeners import listen
+from skitaid.supervisor.privileges import hand_over_logs
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
 from skitaid.workers.scoreboard import Scoreboard
@@ -47,6 +48,7 @@ class Nurseries:
 
     def prepare(self, generation: int, settings: Settings) -> None:
         """Workers of this generation will be forked; its address is bound."""
+        hand_over_logs(settings.identity, settings.worker.logs.directory)
         address = self._addresses[generation] = _address(settings)
         self._nurseries[generation] = Nursery(
             self.run_worker, settings, self._listeners[address], self.scoreboard
@@ -55,6 +57,10 @@ class Nurseries:
     def forget(self, generation: int) -> None:
         """No more workers of it; addresses that nobody needs any more are let go."""
         del self._nurseries[generation], self._addresses[generation]
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the sockets of addresses that no generation has."""
         for address in self._listeners.keys() - self._addresses.values():
             self._listeners.pop(address).close()
 

@@ -175,7 +175,8 @@ class Performer:
         """Whatever goes wrong with a conf, the master lives."""
         try:
             settings = self._load_settings()
-            self._nurseries.bind(settings)
+            if not settings.preload:  # else the next program does
+                self._nurseries.bind(settings)
         except (CannotLoad, CannotListen) as error:
             return LoadFailed(str(error), action.ticket)
         except Exception:

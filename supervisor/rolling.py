@@ -21,16 +21,19 @@ from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.change import Change
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.control_records import Done, Progress, Refused
-from skitaid.supervisor.events import Loaded, LoadFailed, ReloadWanted
+from skitaid.supervisor.events import Loaded, LoadFailed, ReloadWanted, RestartWanted
+from skitaid.supervisor.restarting import restart
 from skitaid.supervisor.stopping import retire, stop_child
 
 STOPPING = "the server is being stopped"
 
 
-def reload(book: Book, event: ReloadWanted) -> list[Action]:
-    """Read conf and apps again."""
+def reload(book: Book, event: ReloadWanted, now: float) -> list[Action]:
+    """Read conf and apps again. Preloaded apps cannot be: that needs another program."""
     if book.stage is Stage.STOPPING:
         return _refuse(event.ticket, STOPPING)
+    if book.settings.preload:
+        return restart(book, RestartWanted(event.cause, event.ticket), now)
     book.forgive()
     return [Log(logging.INFO, f"{event.cause}: reading the conf again"), Load(event.ticket)]
 
@@ -46,6 +49,8 @@ def loaded(book: Book, event: Loaded, now: float) -> list[Action]:
     """From now on another generation is wanted. What was not complete yet is overtaken."""
     if book.stage is Stage.STOPPING:
         return _refuse(event.ticket, STOPPING)
+    if event.settings.preload:  # from now on; this program has no apps to preload
+        return restart(book, RestartWanted("preload = yes", event.ticket), now)
     generation = book.new_generation(event.settings)
     actions: list[Action] = [Prepare(generation.number, event.settings)]
     actions += _overtake(book, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from skitaid.supervisor.privileges import Identity
 from skitaid.workers import settings as worker
 
 
@@ -27,3 +28,6 @@ class Settings:
     max_requests_jitter: int = 0  # up to so many more, another number for each worker
     max_rss: int = 0  # bytes; beyond it a worker is replaced; 0: never
     max_age: float = 0.0  # seconds; then a worker is replaced; 0: never
+    preload: bool = False  # the master imports the apps, before it forks
+    identity: Identity | None = None  # whom workers run as; None: as the master does
+    umask: int = 0o022  # of workers

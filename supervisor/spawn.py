@@ -21,6 +21,7 @@ from typing import NoReturn, Protocol
 
 from skitaid.supervisor import log as process_log
 from skitaid.supervisor.pidfd import Pidfd
+from skitaid.supervisor.privileges import become
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.title import be_worker
 from skitaid.workers import control
@@ -99,6 +100,7 @@ class Nursery:
             for belonging in not_inherited:
                 belonging.close()
             be_worker(settings.name, ordinal)
+            become(self.settings.identity, self.settings.umask)
             process_log.set_up(f"{settings.name}/{ordinal}")
             _reset_signals()
             exit_code = self.run_worker(settings, self.listener, pipe, ordinal, self.scoreboard)

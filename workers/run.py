@@ -9,8 +9,11 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 
 import uvloop
+
+from skitai.app import Application
 
 from . import control
 from .apps import AppFailed, load_all
@@ -31,12 +34,13 @@ def main(
     pipe: socket.socket,
     ordinal: int,
     scoreboard: Scoreboard,
+    preloaded: Mapping[str, Application] | None = None,
 ) -> int:
     """Serve until the master says otherwise. Returns the exit code.
 
     listener: bound and listening, shared with the other workers. pipe: this worker's end of
     the control pipe. ordinal: which worker of the server this is, from 0; its slot on the
-    scoreboard has the same index.
+    scoreboard has the same index. preloaded: the apps, if the master has imported them.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
     watchdog = Watchdog()  # before any other thread
@@ -48,7 +52,7 @@ def main(
     asyncio.set_event_loop(loop)
     access_log = logs.access_log(loop)
     try:
-        apps = load_all(settings.routes)
+        apps = load_all(settings.routes) if preloaded is None else preloaded
         site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
     except (AppFailed, ssl.SSLError, OSError) as error:
         control.send(pipe, control.BootFailed(control.cut(str(error))))

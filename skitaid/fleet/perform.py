@@ -50,6 +50,7 @@ from skitaid.supervisor.control_socket import ControlSocket
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.waiting import Waiter
+from skitaid.workers.logs.owned import open_owned
 
 READY_MAX = 4096  # bytes of the line that a master writes when it is ready
 
@@ -139,7 +140,8 @@ class Performer:
         log_path = server_log(self._paths, name)
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
-            with open(log_path, "ab") as log_file:
+            log_descriptor = open_owned(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            with os.fdopen(log_descriptor, "ab") as log_file:
                 log_from = log_file.seek(0, os.SEEK_END)
                 self._masters[name] = master = self._run(name, log_file.fileno())
         except OSError as error:

@@ -699,3 +699,27 @@ def test_reference_has_every_key_with_its_default(title: str) -> None:
 def test_every_limit_has_a_key() -> None:
     """A limit that nobody can set is not a limit but a surprise."""
     assert set(conf_keys.LIMIT_FIELDS) == {field.name for field in fields(worker.Limits)}
+
+
+# user and group
+
+
+def test_only_root_can_be_somebody_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are told with their lines; oneself is nobody else."""
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    monkeypatch.setattr("os.getegid", lambda: 65534)
+    assert refused_key(home, "user = root").endswith("user: only root can run workers as root")
+    assert refused_key(home, "user = nobody\ngroup = root").endswith(
+        "group: only root can give workers root"
+    )
+    assert load(home, f"[server]\nuser = nobody\n{ROUTES}").identity is None
+
+
+def test_preload_is_not_for_workers_of_another_user(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would run the apps' imports with the rights of the master."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    complaint = refused_key(home, "user = nobody\npreload = yes")
+    assert "preload: it would import apps as the master's user" in complaint
+    assert load(home, f"[server]\nuser = root\npreload = yes\n{ROUTES}").preload

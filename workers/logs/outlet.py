@@ -17,11 +17,11 @@ from typing import Protocol
 
 from skitaid.workers.settings import Logs
 
+from .owned import open_owned
 from .rotation import Rotation
 
 STDERR = 2
 STANDARD = (1, 2)
-MODE = 0o640  # targets of requests are nobody's business
 
 
 class Outlet(Protocol):
@@ -96,9 +96,8 @@ class LogFile:
             self._open()
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, flags, MODE)
+        descriptor = open_owned(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.close()
         self._descriptor = descriptor
         there = os.fstat(descriptor)

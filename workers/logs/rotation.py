@@ -20,6 +20,8 @@ from pathlib import Path
 
 from skitaid.workers.settings import Logs
 
+from .owned import open_owned
+
 NEVER = float("inf")
 
 
@@ -60,8 +62,7 @@ class Rotation:
 
     @contextmanager
     def _lock(self) -> Iterator[int]:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        lock = os.open(self._path.with_name(f".{self._path.stem}.day"), flags, 0o640)
+        lock = open_owned(self._path.with_name(f".{self._path.stem}.day"), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield lock

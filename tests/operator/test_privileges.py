@@ -1,0 +1,125 @@
+"""Whom workers run as, when root starts a server."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from operator_session import Home
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+NOBODY = pwd.getpwnam("nobody")
+WHO = """\
+import os
+from skitai.server import ssgi
+
+AT_BOOT = os.getresuid()
+app = ssgi.Application(__name__)
+
+
+@app.route("/who")
+def who(was):
+    mask = os.umask(0)
+    os.umask(mask)
+    groups = sorted(os.getgroups())
+    return repr([AT_BOOT, os.getresuid(), os.getresgid(), groups, mask, os.environ["HOME"]])
+
+
+@app.route("/back")
+def back(was):
+    try:
+        os.setuid(0)
+    except PermissionError:
+        return "no way back"
+    return "root again"
+"""
+
+
+@pytest.fixture
+def open_home() -> Iterator[Home]:
+    """A home that everybody may enter; a test's own directory is for root alone."""
+    root = Path(tempfile.mkdtemp())
+    root.chmod(0o755)
+    home = Home(root)
+    try:
+        yield home
+    finally:
+        home.close()
+        shutil.rmtree(root)
+
+
+def test_workers_are_somebody_else_before_apps_are_loaded(open_home: Home) -> None:
+    """With his groups and home and for good; the master is root on."""
+    server = open_home.serve("web", apps={"webapp.py": WHO}, more="user = nobody\numask = 0027")
+    uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
+    expected = [(uid,) * 3, (uid,) * 3, (gid,) * 3, [gid], 0o027, NOBODY.pw_dir]
+    assert server.get("/who").text == repr(expected)
+    assert server.get("/back").text == "no way back"
+    assert psutil.Process(server.pid).uids().effective == 0
+
+
+def test_a_group_without_a_user(open_home: Home) -> None:
+    """Root, but of another group."""
+    server = open_home.serve("web", more="group = daemon")
+    (pid,) = server.workers()
+    assert psutil.Process(pid).uids().effective == 0
+    assert psutil.Process(pid).gids().effective == 1
+
+
+def test_logs_are_theirs_even_those_of_root(open_home: Home) -> None:
+    """Logs that a server of root has left, new ones that its master makes, and links stay put."""
+    logs = open_home.var / "servers" / "web" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "request.log").touch()
+    precious = open_home.write_app("precious")
+    (logs / "link").symlink_to(precious)
+    server = open_home.serve("web", more="user = nobody")
+    server.get("/hello")
+    for path in logs.iterdir():
+        path.rename(path.with_name(f"old-{path.name}"))
+    server.send(signal.SIGUSR1)
+    server.send(signal.SIGHUP)
+    server.wait_log("is ready after", times=2)
+    server.get("/hello")
+    assert server.stop() == 0
+    owners = {path.name: path.lstat().st_uid for path in logs.iterdir()}
+    assert {"server.log", "request.log", "old-server.log", "old-request.log"} <= owners.keys()
+    assert set(owners.values()) == {NOBODY.pw_uid}
+    assert precious.stat().st_uid == 0
+    assert "GET /hello" in (logs / "request.log").read_text()
+    assert stat.S_IMODE((logs / "request.log").stat().st_mode) == 0o640
+
+
+def test_a_restart_tries_the_apps_as_the_worker_would(open_home: Home) -> None:
+    """Code of an app never runs as root."""
+    server = open_home.serve("web", apps={"webapp.py": WHO}, more="user = nobody")
+    refuses_root = "import os\nassert os.geteuid() != 0\n" + WHO
+    open_home.write_app("webapp.py", refuses_root)
+    server.send(signal.SIGUSR2)
+    server.wait_log("the restart is complete")
+    assert server.get("/who").status == 200
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("user = nobody-here", "user: this machine has no user nobody-here"),
+        ("group = nobody-here", "group: this machine has no group nobody-here"),
+        ("umask = 9", "umask: 9 is not a umask; write octal digits like 022 or 0027"),
+    ],
+)
+def test_who_is_not_known_is_told_with_its_line(home: Home, line: str, complaint: str) -> None:
+    """Before anything starts."""
+    home.write_app("webapp.py")
+    home.write_conf("web", more=line)
+    ran = home.run("serve", "web")
+    assert (ran.code, ran.err) == (2, f"web.conf:6: {complaint}\n")
