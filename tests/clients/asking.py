@@ -68,7 +68,7 @@ class Ground:
         handoff = Handoff(loop)
         threads = HandlerThreads(loop, handoff, Slots(1), 1, 1)
         self.fanout = Fanout(loop, {"all": cluster}, threads.landed)
-        self.engine = WorkerEngine(loop, handoff, threads, self.fanout)
+        self.engine = WorkerEngine(loop, handoff, threads, self.fanout, lambda record: None)
 
     @property
     def keepers(self) -> list[ConnectionKeeper]:
