@@ -66,12 +66,14 @@ class Master:
         lifeline: Lifeline | None = None,
         succession: Succession | None = None,
         left: Legacy | None = None,
+        given: socket.socket | None = None,
         not_inherited: tuple[Closeable, ...] = (),
     ) -> None:
         """Binds the address. Raises `CannotListen`.
 
         `load` reads the conf again, and raises `CannotLoad`. `reopen_log` makes stderr a new
         file where the old one was. `left`: what the program before this one has left to us.
+        `given`: the socket of these settings, if somebody else has bound it.
         `not_inherited`: what the caller holds open and no worker may, as its pid file.
         """
         self._name = settings.name
@@ -82,6 +84,8 @@ class Master:
         for listening in left.listeners if left else []:
             bound = socket.socket(fileno=listening.descriptor)
             self._nurseries.adopt(listening.ip, listening.port, bound)
+        if given:
+            self._nurseries.adopt(settings.ip, settings.port, given)
         self._nurseries.bind(settings)
         self._signals = Signals(ORDERS)
         self._waiter: Waiter[Event] = Waiter()
