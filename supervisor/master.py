@@ -15,7 +15,6 @@ import random
 import socket
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +122,7 @@ class Master:
             self._waiter,
             decide=self._decide,
             perform=self._performer.perform,
-            next_deadline=partial(next_deadline, self._book),
+            next_deadline=self._next_deadline,
             exit_code=self._exit_code,
         )
         exit_code = loop.run(first=Started(), idle=TimePassed())
@@ -136,6 +135,11 @@ class Master:
         actions = decide(self._book, event, now)
         self._service_manager.note(self._book, event, now)
         return actions
+
+    def _next_deadline(self) -> float | None:
+        """Of what is to be decided, or of the next sign of life."""
+        deadlines = (next_deadline(self._book), self._service_manager.due)
+        return min((each for each in deadlines if each is not None), default=None)
 
     def _exit_code(self) -> int | None:
         """None: go on. To become another program the loop is left too, with all news handled."""
