@@ -22,6 +22,9 @@ def read(server: Values, complaints: Complaints) -> Identity | None:
         return None
     identity = identity_of(entry, gid)
     if os.geteuid() == 0:
+        if server["preload"] and identity.uid != 0:
+            message = f"preload: root would import the apps, which are for {user}"
+            complaints.add(server.line_of("preload"), message)
         return identity
     if identity.uid != os.geteuid():
         complaints.add(server.line_of("user"), f"user: only root can run workers as {user}")

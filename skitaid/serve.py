@@ -16,7 +16,7 @@ from skitaid.notices import notices
 from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
 from skitaid.places import server_pid
-from skitaid.supervisor import legacy, log
+from skitaid.supervisor import activation, legacy, log
 from skitaid.supervisor.lifeline import Lifeline
 from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.master import Master
@@ -72,6 +72,7 @@ def serve(
             lifeline=lifeline,
             succession=_succession(conf, paths, pid_file),
             left=left,
+            given=None if left else activation.given(settings.port),
             not_inherited=(pid_file,),
         )
         return master.run()

@@ -15,7 +15,6 @@ import random
 import socket
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +65,14 @@ class Master:
         lifeline: Lifeline | None = None,
         succession: Succession | None = None,
         left: Legacy | None = None,
+        given: socket.socket | None = None,
         not_inherited: tuple[Closeable, ...] = (),
     ) -> None:
         """Binds the address. Raises `CannotListen`.
 
         `load` reads the conf again, and raises `CannotLoad`. `reopen_log` makes stderr a new
         file where the old one was. `left`: what the program before this one has left to us.
+        `given`: the socket of these settings, if somebody else has bound it.
         `not_inherited`: what the caller holds open and no worker may, as its pid file.
         """
         self._name = settings.name
@@ -82,6 +83,8 @@ class Master:
         for listening in left.listeners if left else []:
             bound = socket.socket(fileno=listening.descriptor)
             self._nurseries.adopt(listening.ip, listening.port, bound)
+        if given:
+            self._nurseries.adopt(settings.ip, settings.port, given)
         self._nurseries.bind(settings)
         self._signals = Signals(ORDERS)
         self._waiter: Waiter[Event] = Waiter()
@@ -119,7 +122,7 @@ class Master:
             self._waiter,
             decide=self._decide,
             perform=self._performer.perform,
-            next_deadline=partial(next_deadline, self._book),
+            next_deadline=self._next_deadline,
             exit_code=self._exit_code,
         )
         exit_code = loop.run(first=Started(), idle=TimePassed())
@@ -132,6 +135,11 @@ class Master:
         actions = decide(self._book, event, now)
         self._service_manager.note(self._book, event, now)
         return actions
+
+    def _next_deadline(self) -> float | None:
+        """Of what is to be decided, or of the next sign of life."""
+        deadlines = (next_deadline(self._book), self._service_manager.due)
+        return min((each for each in deadlines if each is not None), default=None)
 
     def _exit_code(self) -> int | None:
         """None: go on. To become another program the loop is left too, with all news handled."""

@@ -121,7 +121,9 @@ class Home:
         port = self.write_conf(name, conf, **values)
         return self.start([*self.skitaid, "serve", name], name, port)
 
-    def start(self, command: list[str], name: str, port: int) -> Server:
+    def start(
+        self, command: list[str], name: str, port: int, pass_fds: tuple[int, ...] = ()
+    ) -> Server:
         """A command that serves and takes `--notify-fd`, when it says that it is ready."""
         ready, notify = os.pipe()
         log_reader, log_writer = os.pipe()
@@ -130,7 +132,7 @@ class Home:
             stdin=subprocess.DEVNULL,
             stdout=log_writer,
             stderr=log_writer,
-            pass_fds=[notify],
+            pass_fds=[notify, *pass_fds],
             env=self.environment,
             cwd=self.root,
             start_new_session=True,  # a group of its own, as a shell would give it
@@ -146,12 +148,13 @@ class Home:
         """`skitaid ARGUMENTS` to its end."""
         return self.run_command([*self.skitaid, *arguments])
 
-    def run_command(self, command: list[str]) -> Ran:
+    def run_command(self, command: list[str], pass_fds: tuple[int, ...] = ()) -> Ran:
         """Any command to its end, in this home."""
         ended = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            pass_fds=pass_fds,
             text=True,
             env=self.environment,
             cwd=self.root,

@@ -114,6 +114,10 @@ def test_a_restart_tries_the_apps_as_the_worker_would(open_home: Home) -> None:
     [
         ("user = nobody-here", "user: this machine has no user nobody-here"),
         ("group = nobody-here", "group: this machine has no group nobody-here"),
+        (
+            "preload = yes\nuser = nobody",
+            "preload: root would import the apps, which are for nobody",
+        ),
         ("umask = 9", "umask: 9 is not a umask; write octal digits like 022 or 0027"),
     ],
 )

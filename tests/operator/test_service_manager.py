@@ -60,3 +60,27 @@ def test_as_many_files_as_allowed_may_be_open(home: Home) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     for pid in (server.pid, *server.workers()):
         assert psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE) == (most, most)
+
+
+def test_it_hears_that_the_master_lives(home: Home, notified: socket.socket) -> None:
+    """Again and again though nothing happens, after a restart too."""
+    home.env["WATCHDOG_USEC"] = "100000"
+    server = home.serve("web")
+    _hear_signs_of_life(notified, 3)
+    server.send(signal.SIGUSR2)
+    server.wait_log("the restart is complete")
+    _hear_signs_of_life(notified, 20)  # more than can wait in the socket from before
+
+
+def test_a_watchdog_of_another_process_is_not_fed(home: Home, notified: socket.socket) -> None:
+    """As one that a parent has left in the environment."""
+    home.env |= {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}
+    server = home.serve("web")
+    assert "READY" in heard(notified)
+    server.stop()
+    assert heard(notified) == {"STOPPING": "1"}
+
+
+def _hear_signs_of_life(notified: socket.socket, times: int) -> None:
+    while times:
+        times -= heard(notified) == {"WATCHDOG": "1"}
