@@ -63,9 +63,6 @@ def load_server(
     _complain_of_sample_secrets(server, complaints)
     inner = _worker(sections, server, path, _home(path, env), run_dir, complaints)
     identity = conf_identity.read(server, complaints)
-    if server["preload"] and identity is not None and identity.uid != os.geteuid():
-        message = "preload: it would import apps as the master's user, not as that of the workers"
-        complaints.add(server.line_of("preload"), f"{message}; drop preload or user")
     complaints.raise_if_any()
     return supervisor.Settings(
         name=server["name"],

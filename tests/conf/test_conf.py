@@ -721,5 +721,5 @@ def test_preload_is_not_for_workers_of_another_user(
     """It would run the apps' imports with the rights of the master."""
     monkeypatch.setattr("os.geteuid", lambda: 0)
     complaint = refused_key(home, "user = nobody\npreload = yes")
-    assert "preload: it would import apps as the master's user" in complaint
+    assert "preload: root would import the apps, which are for nobody" in complaint
     assert load(home, f"[server]\nuser = root\npreload = yes\n{ROUTES}").preload
