@@ -65,6 +65,7 @@ class Connections:
         self.access_log = access_log
         self._loop = loop
         self._slot = lone_slot() if slot is None else slot
+        self.began = self._slot.request_began  # a request is taken in hand
         self._requests_left = max_requests
         self.when_used_up: Callable[[], None] | None = None
         self._open: set[Connection] = set()
@@ -112,14 +113,9 @@ class Connections:
         self._slot.add(Field.CONNECTIONS, -1)
         self._check_empty()
 
-    def began(self) -> None:
-        """A request is taken in hand."""
-        self._slot.add(Field.IN_FLIGHT, 1)
-
     def ended(self) -> None:
         """It is answered, or its client has gone."""
-        self._slot.add(Field.IN_FLIGHT, -1)
-        self._slot.add(Field.REQUESTS, 1)
+        self._slot.request_ended()
         if self._requests_left:
             self._requests_left -= 1
             if not self._requests_left and self.when_used_up is not None:
