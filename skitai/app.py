@@ -1,20 +1,16 @@
-"""The application: a name, its rules, its mode. Decorators register, nothing runs at import."""
+"""The application: a package that has a name, a mode and templates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any, TypeVar
 
 import jinja2
 
 from skitai import templates
-from skitai.routing import Handler, Router
-
-H = TypeVar("H", bound=Callable[..., Any])
+from skitai.package import Package
 
 
-class Application:
+class Application(Package):
     """One app of a server; the module that a route names has it as its global `app`.
 
         app = ssgi.Application(__name__)
@@ -23,50 +19,46 @@ class Application:
         def hello(was):
             return "Hello World"
 
-    import_name: the module's `__name__`, for messages.
+    import_name: the module's `__name__`, for messages, and to find `templates/` beside it.
     """
 
     def __init__(self, import_name: str) -> None:
+        super().__init__()
         self.import_name = import_name
-        self.router = Router()
         self._devel = False
+        self._has_session = False
 
-    def route(self, rule: str) -> Callable[[H], H]:
-        """Register a handler for `rule`, which is relative to where the app is mounted.
+    def set_devel(self, flag: bool = True) -> None:
+        """Development mode: a module that changed is imported anew before the next request.
 
-        `<name>`, `<int:name>`, `<float:name>` and `<path:name>` in the rule become arguments.
-        The handler is returned as it was, so several rules may be stacked.
-        Raises RouteError for a rule that cannot be used.
+        Error pages show tracebacks, and templates that changed are read again.
         """
+        self._devel = flag
 
-        def register(handler: H) -> H:
-            self.add_route(rule, handler)
-            return handler
+    def is_devel(self) -> bool:
+        """Whether development mode is on; off by default."""
+        return self._devel
 
-        return register
+    def use_session(self, flag: bool = True) -> None:
+        """Let handlers use `was.session`; off by default."""
+        self._has_session = flag
 
-    def add_route(self, rule: str, handler: Handler) -> None:
-        """`route` without the decorator."""
-        self.router.add(rule, handler)
+    @property
+    def has_session(self) -> bool:
+        """Whether handlers may use `was.session`."""
+        return self._has_session
 
     def get_template(self, name: str) -> jinja2.Template:
         """The Jinja2 template `templates/<name>` beside the app's module.
 
         Raises jinja2.TemplateNotFound, or jinja2.TemplateSyntaxError.
         """
-        return self._templates.get_template(name)
+        return self.jinja_env.get_template(name)
 
     @cached_property
-    def _templates(self) -> jinja2.Environment:
-        return templates.environment(self.import_name)
-
-    def set_devel(self, flag: bool = True) -> None:
-        """Development mode: an exception's traceback is shown on the error page."""
-        self._devel = flag
-
-    def is_devel(self) -> bool:
-        """Whether development mode is on; off by default."""
-        return self._devel
+    def jinja_env(self) -> jinja2.Environment:
+        """Where templates, filters and globals live; add filters to `app.jinja_env.filters`."""
+        return templates.environment(self.import_name, self._devel)
 
     def __repr__(self) -> str:
         return f"<Application {self.import_name}>"

@@ -8,8 +8,9 @@ written by the loop alone once it is sent, but for the fields that say who waits
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -140,6 +141,9 @@ class Engine(Protocol):
 
     async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
         """The same for an async handler."""
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """The result of a coroutine that runs on the loop; the handler's slot is given back."""
 
     def want(self, wish: Wish) -> None:
         """Ask the master for something; it is done in its time."""

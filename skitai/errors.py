@@ -21,6 +21,10 @@ class WrongUse(SkitaiError):
     """The app uses a call handle in a way that cannot work; the message says what to write."""
 
 
+class SessionTooLarge(SkitaiError):
+    """`was.session` does not fit in a cookie; the message names the size and the largest key."""
+
+
 class HttpError(SkitaiError):
     """Ends the request with an error page: `raise HttpError(404, "no such company")`.
 
@@ -55,3 +59,17 @@ class RpcFault(SkitaiError):
 
 class BadWireData(SkitaiError):
     """Bytes that claim to be XML-RPC or JSON-RPC and are not; the message says what is wrong."""
+
+
+class NameTaken(SkitaiError, KeyError):
+    """`wasc.register` with a name that `was` has already."""
+
+    __str__ = Exception.__str__  # a KeyError shows the repr of its argument
+
+
+class ClientGone(SkitaiError):
+    """The client has left while its request was in hand; nobody waits for the answer."""
+
+
+class Unsupported(SkitaiError, TypeError):
+    """A handler returned what no web client can be sent."""

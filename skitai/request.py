@@ -6,17 +6,26 @@ asked for, on the handler's thread.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from skitai import request_id
 from skitai.errors import HttpError
+from skitai.response import Channel, Response
 from skitai.wire import urlencoded
 
 _BLANKS = b" \t"  # not part of a field's value, but the parser leaves them at its end
 
 FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data"
+
+
+class ClientChannel(Channel, Protocol):
+    """The client's connection, from any thread."""
+
+    @property
+    def in_hand(self) -> Request | None:
+        """The request that is being answered."""
 
 
 class Request:
@@ -30,15 +39,18 @@ class Request:
     peer: address of the client, "" when it is not known (a unix socket).
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
     is_given_up: its client was sent away because it took too long.
+    channel: the client's connection; None in tests without one.
     """
 
     __slots__ = (
         "_args",
         "_id",
         "_lookup",
+        "_response",
         "_sent_id",
         "began",
         "body",
+        "channel",
         "fields",
         "is_given_up",
         "method",
@@ -72,6 +84,8 @@ class Request:
         self.is_given_up = False
         self._sent_id = sent_id  # as the client sent it
         self._id = b""
+        self.channel: ClientChannel | None = None
+        self._response: Response | None = None
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
 
@@ -112,6 +126,36 @@ class Request:
         """All header fields as "Name: value", in order."""
         lines = (name + b": " + value.rstrip(_BLANKS) for name, value in self.fields)
         return [line.decode("latin-1") for line in lines]
+
+    @property
+    def response(self) -> Response:
+        """Status and header fields of the response to it."""
+        if self._response is None:
+            self._response = Response(self.channel if self.version == "1.1" else None)
+        return self._response
+
+    @property
+    def answered_with(self) -> Response | None:
+        """The same, None if nobody has asked for it: then it is a plain 200."""
+        return self._response
+
+    def start_anew(self) -> Response:
+        """Forget what was said of the response; an error page takes its place."""
+        self._response = None
+        return self.response
+
+    def set_response(self, status: int, reason: str = "") -> None:
+        """The same as `was.response.start`."""
+        self.response.start(status, reason)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        """The same as `was.response[name] = value`."""
+        self.response.update(name, value)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its client has left: nobody waits for the answer any more."""
+        return self.channel is not None and self.channel.in_hand is not self
 
     def split_uri(self) -> tuple[str, str | None, str | None, str | None]:
         """(path, params, query, fragment), undecoded; with their ";", "?" and "#", None if absent.

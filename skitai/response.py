@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from skitai.errors import HttpError
 from skitai.fields import checked, checked_text
+from skitai.pages import phrase
+
+INTERIM = frozenset({100, 102, 103})  # 101 would end HTTP on this connection
+
+
+class Channel(Protocol):
+    """The client's connection, as a handler may touch it, from its thread."""
+
+    def interim(self, response: Response, data: bytes) -> None:
+        """Send at once, unless the response has begun or its client has gone."""
 
 
 class Response:
     """Status and header fields of the response. Names are matched without regard to case."""
 
-    __slots__ = ("_fields", "_reason", "_status")
+    __slots__ = ("_channel", "_fields", "_problem", "_reason", "_status")
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel | None = None) -> None:
+        """channel: None for a client that takes no interim responses, HTTP/1.0 above all."""
+        self._channel = channel
+        self._problem: HttpError | None = None
         self._status = 200
         self._reason = ""
         self._fields: list[tuple[str, str]] = []
@@ -51,6 +67,39 @@ class Response:
         self.reason = reason
         for name, value in headers or ():
             self.set(name, value)
+
+    reply = start
+
+    def error(self, status: int, detail: str = "") -> str:
+        """Answer with the server's page for a status, whatever the handler returns after this.
+
+        Header fields that were set stay, but for those that describe a body. Returns "", so that
+        it can be written as `return was.response.error(404)`. Raises ValueError, as HttpError.
+        """
+        self._problem = HttpError(status, detail)
+        return ""
+
+    @property
+    def problem(self) -> HttpError | None:
+        """What `error` was called with."""
+        return self._problem
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a handler that returns nothing has meant it: 204, a redirect, another status."""
+        return self._status != 200
+
+    def instant(self, status: int, headers: list[tuple[str, str]] | None = None) -> None:
+        """Send an interim response now: 100, 102, or 103 with Link fields (RFC 8297).
+
+        A client of HTTP/1.0 takes none, and gets none. Raises ValueError for another status.
+        """
+        if status not in INTERIM:
+            raise ValueError(f"instant({status}): interim responses are 100, 102 and 103")
+        lines = [f"HTTP/1.1 {status} {phrase(status)}"]
+        lines += [": ".join(checked(name, value)) for name, value in headers or ()]
+        if self._channel is not None:
+            self._channel.interim(self, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
 
     def set(self, name: str, value: str) -> None:
         """Add a header field, beside others of the same name. Raises ValueError, as `start`."""

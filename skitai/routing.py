@@ -1,24 +1,28 @@
-"""Rules to routes, paths to handlers: pure, no I/O.
+"""Rules to routes: what a rule matches, what its handler accepts, what URL it makes. Pure.
 
-A path arrives percent-decoded and without its mount prefix. An exact rule beats a rule with
-parameters; among those the first registered wins. The book is written while an app is
-imported and only read afterwards, so threads share it without a lock.
+A path arrives percent-decoded and without its mount prefix. The book is written while an app is
+imported and only read afterwards, so threads share it without a lock. Who answers a path is in
+`skitai.table`.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from skitai.converters import CONVERTERS, Converter
 from skitai.errors import RouteError
 
 Handler = Callable[..., Any]
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})  # of a route that names none
+
 # Handlers take *args and **kwargs of their own, so a signature is kept as three small facts.
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]+")  # a token, RFC 9110 section 9.1
 _PARAMETER = re.compile(r"<(?:(?P<type>[^<>:]*):)?(?P<name>[^<>:]*)>")
 
 
@@ -64,6 +68,7 @@ class Route:
     signature: Signature
     pattern: re.Pattern[str] | None  # None for an exact rule
     converters: tuple[tuple[str, Converter], ...]
+    methods: frozenset[str]
 
     def match(self, path: str) -> dict[str, Any] | None:
         """The values of the rule's parameters, or None."""
@@ -79,43 +84,31 @@ class Route:
 
 
 class Router:
-    """The rules of one app."""
+    """The rules of one app or package, in the order in which they were registered."""
 
-    __slots__ = ("_exact", "_patterns")
+    __slots__ = ("_routes",)
 
     def __init__(self) -> None:
-        self._exact: dict[str, Route] = {}
-        self._patterns: list[Route] = []
+        self._routes: list[Route] = []
 
-    def add(self, rule: str, handler: Handler) -> Route:
+    def add(self, rule: str, handler: Handler, methods: Collection[str] | None = None) -> Route:
         """Register a rule. Raises RouteError for a rule that cannot match or is taken."""
-        route = compile_rule(rule, handler)
-        if route.pattern is not None:
-            self._patterns.append(route)
-        elif rule in self._exact:
-            other = name_of(self._exact[rule].handler)
-            raise RouteError(f'@app.route("{rule}") on {name_of(handler)}: {other} has that rule')
-        else:
-            self._exact[rule] = route
+        route = compile_rule(rule, handler, methods)
+        for other in self._routes:
+            if other.rule == rule and other.methods & route.methods:
+                raise RouteError(
+                    f'@app.route("{rule}") on {name_of(handler)}: '
+                    f"{name_of(other.handler)} has that rule"
+                )
+        self._routes.append(route)
         return route
 
-    def match(self, path: str) -> tuple[Route, dict[str, Any]] | None:
-        """The route for a path below the mount, with the values of its parameters."""
-        route = self._exact.get(path)
-        if route is not None:
-            return route, {}
-        for route in self._patterns:
-            values = route.match(path)
-            if values is not None:
-                return route, values
-        return None
-
     def routes(self) -> list[Route]:
-        """All routes, exact ones first, in the order in which they are tried."""
-        return [*self._exact.values(), *self._patterns]
+        """All of them."""
+        return list(self._routes)
 
 
-def compile_rule(rule: str, handler: Handler) -> Route:
+def compile_rule(rule: str, handler: Handler, methods: Collection[str] | None = None) -> Route:
     """Make a route of a rule. Raises RouteError."""
     where = f'@app.route("{rule}") on {name_of(handler)}'
     if not rule.startswith("/"):
@@ -132,7 +125,18 @@ def compile_rule(rule: str, handler: Handler) -> Route:
         signature=signature,
         pattern=pattern,
         converters=converters,
+        methods=METHODS if methods is None else _checked_methods(methods, where),
     )
+
+
+def _checked_methods(methods: Collection[str], where: str) -> frozenset[str]:
+    if isinstance(methods, str) or not methods:
+        raise RouteError(f'{where}: methods is a list, such as ["GET", "POST"]')
+    upper = frozenset(each.upper() for each in methods)
+    for each in upper:
+        if not _METHOD.fullmatch(each):
+            raise RouteError(f"{where}: {each!r} is no method")
+    return upper | {"HEAD"} if "GET" in upper else upper
 
 
 def _compile_parameters(
@@ -160,6 +164,22 @@ def _compile_parameters(
         raise RouteError(f"{where}: a parameter is written <name> or <type:name>")
     pattern.append(re.escape(rest))
     return re.compile("".join(pattern), re.DOTALL), tuple(converters.items())
+
+
+def path_of(route: Route, values: Mapping[str, Any]) -> str:
+    """The percent-encoded path at which a route answers with these values of its parameters.
+
+    Raises RouteError for a value that is missing, or that would not come back as it is.
+    """
+    converters = dict(route.converters)
+    missing = [name for name in converters if name not in values]
+    if missing:
+        raise RouteError(f"{route.rule}: a value for {', '.join(missing)} is missing")
+    for name, converter in converters.items():
+        if not re.fullmatch(converter.pattern, str(values[name]), re.DOTALL):
+            raise RouteError(f"{route.rule}: {values[name]!r} cannot be the value of {name}")
+    path = _PARAMETER.sub(lambda found: str(values[found["name"]]), route.rule)
+    return quote(path if route.pattern is not None else route.rule)
 
 
 def name_of(handler: Handler) -> str:

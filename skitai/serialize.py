@@ -6,22 +6,22 @@ from typing import Any
 
 import msgspec
 
-from skitai.errors import HttpError
+from skitai.errors import HttpError, Unsupported
 from skitai.results import Result
+from skitai.stream import Stream, of
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 
+Body = bytes | Stream
+
 _encode = msgspec.json.Encoder().encode
 
 
-class Unsupported(TypeError):
-    """A handler returned what no web client can be sent."""
-
-
-def to_body(value: Any) -> tuple[str, bytes]:
+def to_body(value: Any) -> tuple[str, Body]:
     """(content type, body): text and bytes as HTML, dict and list as JSON, a Result as its data.
 
+    What makes its pieces one by one becomes a stream, see `skitai.stream`.
     Raises HttpError 502 for a Result that is not normal, Unsupported for anything else.
     """
     if isinstance(value, str):
@@ -33,8 +33,12 @@ def to_body(value: Any) -> tuple[str, bytes]:
     if isinstance(value, Result):
         data = normal_data(value)
         return to_body(data) if isinstance(data, str | bytes) else (JSON, to_json(data))
+    stream = of(value)
+    if stream is not None:
+        return HTML, stream
     raise Unsupported(
-        f"returned {type(value).__name__}; a handler returns str, bytes, or a dict or list for JSON"
+        f"returned {type(value).__name__}; a handler returns str, bytes, a dict or list for JSON, "
+        "or a stream"
     )
 
 

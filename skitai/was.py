@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from skitai import address, calls
+from skitai import address, calls, serialize
 from skitai.app import Application
 from skitai.calls import Filter, HttpHandle, RpcHandle
-from skitai.engine import Ask, Engine, Members, Origin, Reach, Wish
-from skitai.errors import WrongUse
+from skitai.cookie import Cookies
+from skitai.engine import Ask, Members, Origin, Reach, Wish
+from skitai.environ import Environ, environ
+from skitai.errors import RouteError, WrongUse
 from skitai.request import Request
 from skitai.response import Response
+from skitai.routing import path_of
+from skitai.session import Session
+from skitai.table import Found
 from skitai.wire import urlencoded
+
+if TYPE_CHECKING:
+    import logging
+
+    from skitai.wasc import Server, Wasc
 
 
 class WAS:
@@ -20,22 +31,95 @@ class WAS:
 
     request: what the client asked, a `Request`.
     app: the `Application` the handler belongs to.
+
+    What is registered by `wasc.register("searcher", ...)` is here as `was.searcher`.
     """
 
-    __slots__ = ("_engine", "_response", "app", "request")
+    __slots__ = ("_cookies", "_env", "_found", "_session", "_wasc", "app", "request")
 
-    def __init__(self, engine: Engine, app: Application, request: Request) -> None:
-        self._engine = engine
-        self._response: Response | None = None
-        self.app = app
+    if TYPE_CHECKING:  # the worker's own, registered like what apps register
+        httpserver: Server
+        logger: logging.Logger
+
+    def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
+        self._wasc = wasc
+        self._found = found
+        self._cookies: Cookies | None = None
+        self._session: Session | None = None
+        self._env: Environ | None = None
+        self.app: Application = found.app
         self.request = request
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wasc, name)
+
+    # --- this request ---
 
     @property
     def response(self) -> Response:
         """Status and header fields of the response; the body is what the handler returns."""
-        if self._response is None:
-            self._response = Response()
-        return self._response
+        return self.request.response
+
+    @property
+    def cookie(self) -> Cookies:
+        """The client's cookies; what is set here goes into the response."""
+        if self._cookies is None:
+            is_secure = self._wasc.httpserver.is_tls
+            self._cookies = Cookies(self.request.get_header("cookie"), is_secure)
+        return self._cookies
+
+    @property
+    def session(self) -> Session:
+        """What this client was given to keep, sealed in a cookie.
+
+        Raises WrongUse in an app that has not called `app.use_session(True)`.
+        """
+        if self._session is None:
+            if not self.app.has_session:
+                raise WrongUse("was.session: write app.use_session (True) beside the app first")
+            is_secure = self._wasc.httpserver.is_tls
+            self._session = self._wasc.sessions.open(self.request.get_header("cookie"), is_secure)
+        return self._session
+
+    @property
+    def env(self) -> Environ:
+        """The request as CGI names (RFC 3875): `was.env["HTTP_USER_AGENT"]`."""
+        if self._env is None:
+            self._env = environ(self.request, self._wasc.httpserver, self._found.base)
+        return self._env
+
+    environ = env
+
+    def render(self, name: str, **context: Any) -> str:
+        """The template `templates/<name>`, rendered; it has `was` besides what is given.
+
+        Raises jinja2.TemplateNotFound, or what the template raises.
+        """
+        return self.app.get_template(name).render(was=self, **context)
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The URL of a handler: `was.url_for("company", cid=555)` is "/company/555".
+
+        name: of the function, or "module.function". Values that are no parameters of its rule
+        become the query. Raises RouteError if there is no such handler, or a value is missing.
+        """
+        routes = self._found.table.named(name)
+        if not routes:
+            raise RouteError(f"url_for({name!r}): no handler has that name")
+        fitting = [each for each in routes if all(key in values for key, _ in each.converters)]
+        route = (fitting or routes)[0]
+        parameters = {key for key, _ in route.converters}
+        query = urlencode({k: v for k, v in values.items() if k not in parameters}, doseq=True)
+        return self._found.base + path_of(route, values) + ("?" + query if query else "")
+
+    ab = url_for
+
+    @staticmethod
+    def tojson(value: Any) -> str:
+        """A value as JSON. Raises TypeError for what JSON cannot carry."""
+        return serialize.to_json(value).decode()
+
+    # --- other servers ---
 
     def wget(
         self,
@@ -54,7 +138,7 @@ class WAS:
         """
         origin, target = address.parse_url(url)
         ask = calls.get(target) if params is None else _form(target, params)
-        return HttpHandle(self._engine, origin, ask, filter)
+        return HttpHandle(self._wasc.engine, origin, ask, filter)
 
     def rpc(self, url: str, *, filter: Filter | None = None) -> RpcHandle:
         """A remote object at a URL: JSON-RPC if the path ends in /rpc3, else XML-RPC.
@@ -82,16 +166,20 @@ class WAS:
         """One member of a cluster, chosen by load; another one when it cannot be reached."""
         return self._cluster(cluster, Reach.ONE, filter)
 
+    # --- this server ---
+
     def restart(self) -> None:
         """Have the master replace this worker: its successor is ready before it leaves.
 
         Returns at once; this request and all others in hand are answered.
         """
-        self._engine.want(Wish.RESTART)
+        self._wasc.engine.want(Wish.RESTART)
 
     def shutdown(self) -> None:
         """Have the master stop the whole server, when all requests in hand are answered."""
-        self._engine.want(Wish.SHUTDOWN)
+        self._wasc.engine.want(Wish.SHUTDOWN)
+
+    # --- inside ---
 
     def _cluster(self, cluster: str, reach: Reach, filter: Filter | None) -> RpcHandle:
         name, path = address.split_cluster(cluster)
@@ -100,7 +188,7 @@ class WAS:
 
     def _remote(self, target: Origin | Members, path: bytes, filter: Filter | None) -> RpcHandle:
         is_json = path.partition(b"?")[0].lower().rstrip(b"/").endswith(b"/rpc3")
-        return RpcHandle(self._engine, target, path, not is_json, filter)
+        return RpcHandle(self._wasc.engine, target, path, not is_json, filter)
 
 
 def _form(target: bytes, params: Mapping[str, Any] | str | bytes) -> Ask:

@@ -192,6 +192,8 @@ def _worker(
     }
     return worker.Settings(
         name=server["name"],
+        ip=server["ip"],
+        port=server["port"],
         routes=_routes(sections.get("routes:line"), home, clusters, complaints),
         http_clusters=http,
         database_clusters=databases,

@@ -105,9 +105,9 @@ SERVER = (
     Key("ip", values.listen_address, "", "where to listen; empty for all interfaces"),
     Key("ssl", values.switch, "no", "HTTPS, with the certificate of [certification]"),
     Key("name", values.server_name, "", "the server's name; the conf's if left out"),
-    Key("sessiontimeout", values.whole_seconds, f"{_WORKER.session_timeout}", "life of a session"),
+    Key("sessiontimeout", values.whole_seconds(1), f"{_WORKER.session_timeout}", "then it is over"),
     Key("proxy", values.switch, "no", "also a forward proxy, for all that the firewall lets in"),
-    Key("static_max_age", values.whole_seconds, f"{_WORKER.static_max_age}", "of static files"),
+    Key("static_max_age", values.whole_seconds(0), f"{_WORKER.static_max_age}", "of static files"),
     Key(
         "num_result_cache_max",
         values.whole(0),

@@ -71,12 +71,16 @@ def seconds(least: float) -> Callable[[str], float]:
     return parse
 
 
-def whole_seconds(value: str) -> int:
-    """Seconds as in `seconds`, without a fraction, 0 or more."""
-    number = seconds(0)(value)
-    if number != int(number):
-        raise ValueError(f"{shown(value)} is not a whole number of seconds")
-    return int(number)
+def whole_seconds(least: int) -> Callable[[str], int]:
+    """Seconds as in `seconds`, without a fraction."""
+
+    def parse(value: str) -> int:
+        number = seconds(least)(value)
+        if number != int(number):
+            raise ValueError(f"{shown(value)} is not a whole number of seconds")
+        return int(number)
+
+    return parse
 
 
 def switch(value: str) -> bool:

@@ -7,15 +7,19 @@ directories. Its directory goes to the front of sys.path, so that it finds the m
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 
 from skitai.app import Application
+from skitai.wasc import Wasc
 
 from .settings import AppRoute, Route
+
+log = logging.getLogger(__name__)
 
 
 class AppFailed(Exception):
@@ -51,6 +55,26 @@ def load(route: AppRoute) -> Application:
             f"{route.where}: {route.file} {what}; write app = ssgi.Application(__name__)"
         )
     return app
+
+
+def start(apps: Mapping[str, Application], wasc: Wasc) -> None:
+    """Call what the apps have registered with `@app.startup`. Raises AppFailed."""
+    for file, app in apps.items():
+        try:
+            app.start(wasc)
+        except BaseException as error:
+            trace = "".join(traceback.format_exception(error))
+            raise AppFailed(f"{file}: its startup has failed:\n{trace.rstrip()}") from None
+
+
+def end(apps: Mapping[str, Application], wasc: Wasc) -> None:
+    """Call `@app.shutdown`, then let registered objects clean up; one that fails is logged."""
+    for file, app in apps.items():
+        try:
+            app.end(wasc)
+        except Exception:
+            log.exception("%s: its shutdown has failed", file)
+    wasc.cleanup()
 
 
 def _import(name: str, file: str) -> ModuleType:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from skitai.engine import Call, Wish
 from skitai.errors import WrongUse
 
-from . import control
+from . import awaiting, control
 from .clients.fanout import Fanout
 from .handoff import Handoff
 from .threads import HandlerThreads
@@ -43,6 +43,10 @@ class WorkerEngine:
         self._threads = threads
         self._fanout = fanout
         self._tell_master = tell_master
+
+    def run(self, coroutine: awaiting.AnyCoroutine) -> object:
+        """See `Engine.run`."""
+        return awaiting.run(coroutine, self._loop, self._handoff, self._threads)
 
     def want(self, wish: Wish) -> None:
         """See `Engine.want`."""

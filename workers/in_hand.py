@@ -22,13 +22,15 @@ from skitai.request import Request
 
 from .engine import WorkerEngine
 from .threads import HandlerThreads
-from .web.call import WebCall
-from .web.rpc import RpcCall
+from .web.call import RpcCall, WebCall
+from .web.job_source import JobSource
+from .web.pump import Pump
 
 LISTED_MAX = 100  # requests in one entry of the log
 
 _RUN: frozenset[CodeType] = frozenset(
-    function.__code__ for function in (WebCall.run, WebCall.run_async, RpcCall.run)
+    function.__code__
+    for function in (WebCall.run, WebCall.run_async, RpcCall.run, JobSource.run, Pump.pump)
 )
 _WAIT: dict[CodeType, str] = {  # and the local variable that holds the call
     HandlerThreads.park.__code__: "call",

@@ -17,7 +17,9 @@ import logging
 import time
 from collections.abc import Callable
 
+from skitai.pages import error_page
 from skitai.request import Request
+from skitai.serialize import HTML
 
 from .in_hand import AtWork, at_work
 from .web import reply
@@ -105,10 +107,10 @@ class Overdue:
             work.task.cancel()
         elif work is not None:
             self._astray[id(request)] = request
-        page = reply.error_page(503, "The request took too long.")
+        page = error_page(503, "The request took too long.")
         data = reply.whole(
             503,
-            [("Content-Type", reply.HTML)],
+            [("Content-Type", HTML)],
             page,
             keep_alive=False,
             version=request.version,

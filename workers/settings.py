@@ -125,6 +125,8 @@ class Settings:
 
     name: str  # the server's name, for process titles, logs and SERVER_SOFTWARE
     routes: tuple[Route, ...]  # in the order of the conf
+    ip: str = ""  # "" is all interfaces
+    port: int = 0  # 0: nothing knows it
     http_clusters: dict[str, HttpCluster] = field(default_factory=dict)
     database_clusters: dict[str, DatabaseCluster] = field(default_factory=dict)
     threads: int = 4  # handlers that may run at once in one worker

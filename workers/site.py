@@ -9,10 +9,15 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from importlib import metadata
 
 from skitai.app import Application
+from skitai.seal import Seal
+from skitai.session import Sessions
+from skitai.wasc import Server, Wasc
 
 from . import control, in_hand
+from .apps import end, start
 from .clients.fanout import Fanout
 from .engine import WorkerEngine
 from .handoff import Handoff
@@ -45,7 +50,8 @@ class WebSite:
     ) -> None:
         """scoreboard: of the server, None for a worker without siblings.
 
-        Raises ssl.SSLError or OSError for certificates that do not load.
+        Raises ssl.SSLError or OSError for certificates that do not load, AppFailed for an app
+        that does not start.
         """
         limits = settings.limits
         self._loop = loop
@@ -60,11 +66,18 @@ class WebSite:
         )
         self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
         engine = WorkerEngine(loop, self._handoff, self._threads, self._fanout, self._tell)
+        self._apps = apps
+        self._wasc = Wasc(
+            engine,
+            _server(settings),
+            Sessions(Seal(settings.secure_keys), settings.session_timeout),
+        )
+        start(apps, self._wasc)  # before the routes are read: apps add their packages then
         self._dispatcher = Dispatcher(
             loop,
             settings,
             Mounts(settings.routes, apps),
-            engine,
+            self._wasc,
             self._handoff,
             self._threads,
         )
@@ -146,6 +159,13 @@ class WebSite:
         self._fanout.close()
         self._handoff.close()
         self._connections.abort()
+        end(self._apps, self._wasc)
 
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._loop, self._dispatcher, self._connections, self._limits)
+
+
+def _server(settings: Settings) -> Server:
+    version = metadata.version("skitai")
+    is_tls = settings.tls is not None
+    return Server(settings.name, settings.ip, settings.port, is_tls, version)

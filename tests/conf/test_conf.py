@@ -89,7 +89,8 @@ def test_unknown_key_that_is_like_no_other(home: Path) -> None:
         ("ip = my host", "my host is neither an IP address nor a host name"),
         ("ssl = perhaps", "perhaps is neither yes nor no"),
         ("name = a b", "a b is not a server name"),
-        ("sessiontimeout = 0.5", "0.5 is not a whole number of seconds"),
+        ("sessiontimeout = 1.5", "1.5 is not a whole number of seconds"),
+        ("sessiontimeout = 0", "0 is too small; the least is 1"),
         ("sessiontimeout = -1", "-1 is not a time"),
         ("header_timeout = 0", "0 is too small; the least is 0.01"),
         ("header_timeout = nan", "nan is not a time"),
@@ -219,6 +220,8 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     assert settings.worker == worker.Settings(
         name="shop",
         routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:32"),),
+        ip="::1",
+        port=80,
         threads=3,
         threads_max=30,
         limits=worker.Limits(4096, 32768, 50, 1024**3, 0.5, 90.0, 1024, 10.0, 10),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from skitai.engine import Call, Origin, Reply, Wish
 from skitai.errors import UnknownCluster
@@ -52,6 +55,9 @@ class ImaginedEngine:
 
     def cancel(self, call: Call) -> None:
         self.cancelled.append(call)
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run(coroutine)
 
     def wait(self, call: Call, wanted: int, deadline: float) -> bool:
         self.wanted.append(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import xmlrpc.client
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -19,7 +20,9 @@ from skitai.was import WAS
 
 def was(engine: ImaginedEngine) -> WAS:
     """`was` as handlers have it, as far as it asks others."""
-    return WAS(engine, cast(Any, None), cast(Any, None))
+    shared = SimpleNamespace(engine=engine)
+    found = SimpleNamespace(app=None)
+    return WAS(cast(Any, shared), cast(Any, found), cast(Any, None))
 
 
 def xml(value: Any, member: int = 0) -> Any:

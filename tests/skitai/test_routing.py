@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skitai.errors import RouteError
-from skitai.routing import Router, Signature, compile_rule, read_signature
+from skitai.routing import Router, Signature, compile_rule, path_of, read_signature
 
 
 def anything(was: Any, **given: Any) -> None:
@@ -122,29 +122,58 @@ def test_callable_objects_may_be_handlers() -> None:
         compile_rule("x", partial(anything, more=1))
 
 
-def test_exact_beats_pattern_and_the_first_pattern_wins() -> None:
-    """In whatever order they were registered."""
-    router = Router()
-    for rule in ("/<a>", "/<path:b>", "/exact"):
-        router.add(rule, anything)
-
-    def rule_of(path: str) -> str | None:
-        found = router.match(path)
-        return found and found[0].rule
-
-    assert rule_of("/exact") == "/exact"
-    assert rule_of("/other") == "/<a>"
-    assert rule_of("/other/more") == "/<path:b>"
-    assert rule_of("other") is None
-    assert [route.rule for route in router.routes()] == ["/exact", "/<a>", "/<path:b>"]
-
-
 def test_exact_rule_is_taken_once() -> None:
     """The second could never answer; both handlers are named."""
     router = Router()
     router.add("/a", anything)
     with pytest.raises(RouteError, match=r"one_argument: .*anything has that rule"):
         router.add("/a", one_argument)
+
+
+def test_one_rule_may_have_a_handler_for_each_method() -> None:
+    """As long as no method has two."""
+    router = Router()
+    router.add("/a", anything, ["GET"])
+    router.add("/a", one_argument, ["post"])
+    with pytest.raises(RouteError, match="has that rule"):
+        router.add("/a", anything, ["HEAD"])
+
+    assert [sorted(each.methods) for each in router.routes()] == [["GET", "HEAD"], ["POST"]]
+
+
+@pytest.mark.parametrize("methods", ["GET", [], ["G ET"], [""]])
+def test_methods_that_are_none(methods: Any) -> None:
+    """A bare string would be a list of letters."""
+    with pytest.raises(RouteError, match=r"methods is a list|is no method"):
+        compile_rule("/", anything, methods)
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "path"),
+    [
+        ("/", {}, "/"),
+        ("/a b", {}, "/a%20b"),
+        (
+            "/company/<int:cid>/<cname>",
+            {"cid": 5, "cname": "Skitai Corp"},
+            "/company/5/Skitai%20Corp",
+        ),
+        ("/<path:p>", {"p": "a/b/ü"}, "/a/b/%C3%BC"),
+    ],
+)
+def test_path_of_a_route(rule: str, values: dict[str, Any], path: str) -> None:
+    """It is the one at which the route answers with these values."""
+    assert path_of(compile_rule(rule, anything), values) == path
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [({}, "a value for cid is missing"), ({"cid": "x"}, "'x' cannot be the value of cid")],
+)
+def test_path_that_cannot_be(values: dict[str, Any], words: str) -> None:
+    """It would not come back to the handler."""
+    with pytest.raises(RouteError, match=words):
+        path_of(compile_rule("/<int:cid>", anything), values)
 
 
 async def waits(was: Any) -> None:

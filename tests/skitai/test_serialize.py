@@ -44,11 +44,7 @@ def test_body(value: Any, kind: str, body: bytes) -> None:
     assert to_body(value) == (kind, body)
 
 
-def generator() -> Any:
-    yield 1
-
-
-@pytest.mark.parametrize("value", [None, 5, 1.5, True, object(), {1, 2}, generator(), Exception])
+@pytest.mark.parametrize("value", [None, 5, 1.5, True, object(), {1, 2}, Exception])
 def test_unsupported(value: Any) -> None:
     """The type is named, and what would be right."""
     with pytest.raises(Unsupported) as raised:

@@ -17,7 +17,7 @@ GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 class BrokenMounts(Mounts):
     """Routes that fail when they are asked."""
 
-    def find(self, path: str) -> Any:
+    def find(self, path: str, method: str) -> Any:
         raise ZeroDivisionError("a defect")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from skitai.app import Application
+from skitai.table import Found
 from skitaid.workers.settings import AppRoute, ClusterRoute, Route, StaticRoute
-from skitaid.workers.web.mounts import Below, Found, Mounts, Moved, Proxied
+from skitaid.workers.web.mounts import Below, Missed, Mounts, Moved, Proxied
 
 
 def app(name: str, *rules: str) -> Application:
@@ -32,15 +33,17 @@ def mounts(*routes: tuple[str, str | Application]) -> Mounts:
     return Mounts(conf, apps)
 
 
-def outcome(some: Mounts, path: str) -> str | None:
+def outcome(some: Mounts, path: str, method: str = "GET") -> str | None:
     """What is found, in short."""
-    match some.find(path):
+    match some.find(path, method):
         case Found(of, route, params):
             return f"{of.import_name} {route.rule} {params or ''}".rstrip()
         case Moved(to):
             return f"-> {to}"
         case Proxied(cluster):
             return f"@{cluster}"
+        case Missed(of, _, _, methods):
+            return f"{of.import_name} misses it, has {sorted(methods)}"
         case None:
             return None
 
@@ -62,15 +65,15 @@ BOTH = mounts(("/", ROOT), ("/test", TEST), ("/test/deep", DEEP), ("/slash/", SL
         ("/test/", "test /"),
         ("/test/hello", "test /hello"),
         ("/test/5", "test /<int:n> {'n': 5}"),
-        ("/test/none", None),
-        ("/test/hello/", None),
+        ("/test/none", "test misses it, has []"),
+        ("/test/hello/", "-> /test/hello"),
         ("/tes", "root /<path:p> {'p': 'tes'}"),
         ("/testing", "root /<path:p> {'p': 'testing'}"),
         ("/Test", "root /<path:p> {'p': 'Test'}"),
         ("/test/deep", "deep /"),
         ("/test/deep/", "deep /"),
-        ("/test/deep/hello", None),
-        ("/test/deeper", None),
+        ("/test/deep/hello", "deep misses it, has []"),
+        ("/test/deeper", "test misses it, has []"),
         ("/slash", "-> /slash/"),
         ("/slash/", "slash /"),
         ("/slash/hello", "slash /hello"),
@@ -99,8 +102,8 @@ def test_app_without_a_root_rule() -> None:
     """The bare path of its mount is not answered by another."""
     some = mounts(("/", ROOT), ("/api", app("api", "/users")))
 
-    assert outcome(some, "/api") is None
-    assert outcome(some, "/api/") is None
+    assert outcome(some, "/api") == "api misses it, has []"
+    assert outcome(some, "/api/") == "api misses it, has []"
     assert outcome(some, "/api/users") == "api /users"
 
 
@@ -122,13 +125,40 @@ def test_no_mount() -> None:
     assert not BOTH.has_directories
 
 
-def test_route_that_is_added_later_is_found() -> None:
-    """The book of exact paths is only a short cut."""
-    late = app("late", "/")
-    some = mounts(("/", ROOT), ("/late", late))
-    late.add_route("/new", lambda was: None)
+def test_several_apps_with_one_prefix() -> None:
+    """They are asked in the order of the conf; a cluster takes what is left."""
+    some = mounts(("/a", app("one", "/x")), ("/a", app("two", "/x", "/y")), ("/a", "@rest"))
 
-    assert outcome(some, "/late/new") == "late /new"
+    assert outcome(some, "/a/x") == "one /x"
+    assert outcome(some, "/a/y") == "two /y"
+    assert outcome(some, "/a/z") == "@rest"
+
+
+def test_rule_with_or_without_a_slash_at_its_end() -> None:
+    """Whoever writes the other one is sent there; a rule that has it comes first."""
+    some = mounts(("/m", app("app", "/x", "/y/", "/both", "/both/", "/n/<int:n>/")))
+
+    paths = ("/m/x/", "/m/y", "/m/both", "/m/both/", "/m/n/5", "/m/x//", "/m//")
+    assert [outcome(some, path) for path in paths] == [
+        "-> /m/x",
+        "-> /m/y/",
+        "app /both",
+        "app /both/",
+        "-> /m/n/5/",
+        "app misses it, has []",
+        "app misses it, has []",
+    ]
+
+
+def test_method_that_no_rule_has() -> None:
+    """The methods there are, of the first app that has the path."""
+    made = Application("app")
+    made.add_route("/x", lambda was: None, ["POST"])
+    some = mounts(("/", made))
+
+    assert outcome(some, "/x") == "app misses it, has ['POST']"
+    assert outcome(some, "/x", "POST") == "app /x"
+    assert outcome(some, "/x/", "GET") == "app misses it, has []"
 
 
 FILES = mounts(

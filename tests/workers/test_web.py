@@ -211,12 +211,21 @@ def test_absolute_form(server: Server, target: str, body: bytes) -> None:
         assert read_one(sock).read() == body
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 def test_other_methods_reach_the_app(server: Server, method: str) -> None:
     """It knows what it was asked."""
     told = server.request(method, "/request", b"12345").json()
 
     assert (told["method"], told["size"], told["peer"]) == (method, 5, "127.0.0.1")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "PROPFIND"])
+def test_methods_that_no_rule_has(server: Server, method: str) -> None:
+    """They are told which there are; asking for them is no mistake."""
+    reply = server.request(method, "/request")
+
+    assert reply.status == (200 if method == "OPTIONS" else 405)
+    assert reply.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
 @pytest.mark.parametrize("over", [0, 1])
@@ -285,7 +294,7 @@ def test_traceback_is_shown_in_development_only(server: Server, kind: str) -> No
 def test_unsupported_return_type_is_named(server: Server, kind: str, how: str, name: str) -> None:
     """In the log, where the author looks."""
     assert server.get(f"{kind}/fail/{how}").status == 500
-    server.wait_log(f"fail returned {name}; a handler returns str, bytes, or a dict or list")
+    server.wait_log(f"fail returned {name}; a handler returns str, bytes, a dict or list")
 
 
 def test_detail_of_any_text(server: Server) -> None:

@@ -22,12 +22,16 @@ from __future__ import annotations
 import asyncio
 import select
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol, cast
 
 import httptools
 
+from skitai.pages import error_page
 from skitai.request import Request
+from skitai.response import Response
+from skitai.serialize import HTML
 from skitaid.workers.logs.access_log import GONE
 from skitaid.workers.settings import Limits
 
@@ -92,6 +96,7 @@ class ClientConnection(asyncio.Protocol):
         "_unsent",
         "_writable",
         "deadline",
+        "when_left",
     )
 
     def __init__(
@@ -127,6 +132,8 @@ class ClientConnection(asyncio.Protocol):
         self._continue_due = False
         self._is_body_apart = False  # see `upgrade`: the message is complete for the parser only
         self.deadline = NEVER
+        # For a stream: called when the client has gone (True), or says that it sends no more.
+        self.when_left: Callable[[bool], None] | None = None
         self._reset()
         # None until the first request begins: what a client of ours may have sent already.
         self._is_receiving: bool | None = None
@@ -189,6 +196,17 @@ class ClientConnection(asyncio.Protocol):
         if self._is_write_paused:
             self._writable = self._loop.create_future()
             await self._writable
+
+    def interim(self, response: Response, data: bytes) -> None:
+        """See `skitai.response.Channel`. From any thread."""
+        self._loop.call_soon_threadsafe(self._send_interim, response, data)
+
+    def _send_interim(self, response: Response, data: bytes) -> None:
+        request = self._in_hand
+        if self._transport is None or request is None or self._sent:
+            return
+        if request.answered_with is response:
+            self._transport.write(data)
 
     def end(self, request: Request, keep_alive: bool) -> None:
         """The streamed response is complete."""
@@ -269,6 +287,8 @@ class ClientConnection(asyncio.Protocol):
             self._note_stream(self._in_hand)
             self._in_hand = None
             self._connections.ended()
+        if self.when_left is not None:
+            self.when_left(True)
         self.deadline = NEVER
         if self._writable is not None and not self._writable.done():
             self._writable.set_exception(ConnectionResetError("the client has gone"))
@@ -279,6 +299,8 @@ class ClientConnection(asyncio.Protocol):
         assert self._transport is not None
         if self._in_hand is None and not self._queue:
             return False  # the transport closes
+        if self.when_left is not None:
+            self.when_left(False)
         self._is_receiving = False  # what has begun to arrive never will
         self._is_ending = True
         self._rearm()
@@ -529,8 +551,8 @@ class ClientConnection(asyncio.Protocol):
     def _send_refusal(self, refusal: Refusal) -> None:
         assert self._transport is not None
         self._may_go_on = False
-        page = reply.error_page(refusal.status, refusal.detail)
-        fields = [("Content-Type", reply.HTML)]
+        page = error_page(refusal.status, refusal.detail)
+        fields = [("Content-Type", HTML)]
         data = reply.whole(refusal.status, fields, page, keep_alive=False)
         self._transport.write(data)
         if self._access_log is not None:

@@ -12,18 +12,24 @@ import re
 from typing import BinaryIO
 from urllib.parse import quote
 
-from skitai.engine import Engine
+from skitai import rpc
+from skitai.errors import HttpError
+from skitai.pages import error_page
 from skitai.request import Request, decode_path
+from skitai.serialize import HTML
+from skitai.stream import Stream
+from skitai.table import Found
+from skitai.wasc import Wasc
 from skitaid.workers import awaiting
 from skitaid.workers.handoff import Handoff
 from skitaid.workers.settings import Settings
 from skitaid.workers.threads import HandlerThreads
 
-from . import reply, rpc, static
-from .call import WebCall
+from . import reply, static
+from .call import Context, RpcCall, WebCall
 from .connection import ClientConnection
-from .mounts import Found, Mounts, Moved, Proxied
-from .rpc import RpcCall
+from .mounts import Methods, Missed, Mounts, Moved, Proxied
+from .pump import pump
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +45,7 @@ class Dispatcher:
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
         mounts: Mounts,
-        engine: Engine,
+        wasc: Wasc,
         handoff: Handoff,
         threads: HandlerThreads,
     ) -> None:
@@ -48,7 +54,8 @@ class Dispatcher:
         self._mounts = mounts
         self._has_directories = mounts.has_directories
         self._is_proxy = settings.forward_proxy
-        self._engine = engine
+        self._methods = Methods(mounts)
+        self._context = Context(wasc, handoff, self._start_stream)
         self._handoff = handoff
         self._threads = threads
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,19 +99,41 @@ class Dispatcher:
     # --- apps ---
 
     def _to_app(self, connection: ClientConnection, request: Request) -> None:
-        match self._mounts.find(request.path):
+        match self._mounts.find(request.path, request.method):
             case Found() as found:
                 self._submit(connection, request, found)
             case None:
                 self._error(connection, request, 404, f"There is nothing at {request.path}.")
+            case Missed() as missed:
+                self._miss(connection, request, missed)
             case Moved(path):
                 self._redirect(connection, request, path)
             case Proxied(cluster):
                 sentence = f"This version has no reverse proxy yet, so @{cluster} is not asked."
                 self._error(connection, request, 501, sentence)
 
+    def _miss(self, connection: ClientConnection, request: Request, missed: Missed) -> None:
+        """The app has no rule for the path, or none for the method (RFC 9110 section 15.5.6)."""
+        if missed.methods:
+            allow = ("Allow", ", ".join(sorted({*missed.methods, "OPTIONS"})))
+            if request.method == "OPTIONS":
+                self._whole(connection, request, 200, [allow], b"")
+                return
+            sentence = f"{request.path} does not answer {request.method}."
+            error = HttpError(405, sentence, (allow,))
+        else:
+            error = HttpError(404, f"There is nothing at {request.path}.")
+        found = missed.table.missing(error, missed.base)
+        if found is not None:
+            self._submit(connection, request, found)
+            return
+        fields = [("Content-Type", HTML), *error.headers]
+        page = error_page(error.status, error.detail)
+        self._whole(connection, request, error.status, fields, page)
+
     def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
-        call = WebCall(connection, request, found, self._engine, self._handoff)
+        request.channel = connection
+        call = WebCall(connection, request, found, self._context)
         if found.route.is_async:
             self._run(call.run_async())
         elif self._threads.is_full():
@@ -116,12 +145,13 @@ class Dispatcher:
         if self._threads.is_full():
             self._refuse(connection, request)
             return
-        self._threads.submit(
-            RpcCall(connection, request, self._mounts, self._engine, self._handoff, self._run_async)
-        )
+        request.channel = connection
+        self._threads.submit(RpcCall(connection, request, self._methods, self._context))
 
-    def _run_async(self, coroutine: awaiting.AnyCoroutine) -> object:
-        return awaiting.run(coroutine, self._loop, self._handoff, self._threads)
+    def _start_stream(
+        self, connection: ClientConnection, request: Request, kind: str, stream: Stream, name: str
+    ) -> None:
+        self._run(pump(connection, request, kind, stream, self._threads, self._handoff, name))
 
     def _run(self, coroutine: awaiting.AnyCoroutine) -> None:
         task = self._loop.create_task(coroutine)
@@ -221,13 +251,15 @@ class Dispatcher:
             self._error(connection, request, 400, "The request target is not a path.")
 
     def _redirect(self, connection: ClientConnection, request: Request, path: str) -> None:
-        fields = [("Location", _location(path, request.target)), ("Content-Type", reply.HTML)]
-        self._whole(connection, request, 301, fields, reply.error_page(301))
+        fields = [("Location", _location(path, request.target)), ("Content-Type", HTML)]
+        # 308 keeps the method and the body, RFC 9110 section 15.4.9.
+        status = 301 if request.method in ("GET", "HEAD") else 308
+        self._whole(connection, request, status, fields, error_page(status))
 
     def _refuse(self, connection: ClientConnection, request: Request) -> None:
         sentence = "Too many requests are waiting for a handler."
-        page = reply.error_page(503, sentence)
-        self._whole(connection, request, 503, [("Content-Type", reply.HTML), RETRY_AFTER], page)
+        page = error_page(503, sentence)
+        self._whole(connection, request, 503, [("Content-Type", HTML), RETRY_AFTER], page)
 
     def _unreadable(self, connection: ClientConnection, request: Request, error: OSError) -> None:
         log.error("%s %s: the file cannot be read: %s", request.method, request.uri, error)
@@ -236,8 +268,8 @@ class Dispatcher:
     def _error(
         self, connection: ClientConnection, request: Request, status: int, detail: str
     ) -> None:
-        page = reply.error_page(status, detail)
-        self._whole(connection, request, status, [("Content-Type", reply.HTML)], page)
+        page = error_page(status, detail)
+        self._whole(connection, request, status, [("Content-Type", HTML)], page)
 
     def _whole(
         self,

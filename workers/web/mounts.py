@@ -3,36 +3,39 @@
 A prefix matches at a segment boundary, case matters, and the longest one wins. `/test` and
 `/test/` both answer `/test/...`; of the bare path `/test` the first answers it as its `/`, the
 second redirects to `/test/`. Directories are looked at first, in the order of the conf: a
-physical file has priority. A path below an app's prefix is that app's alone; it does not fall
-back to an app with a shorter prefix.
+physical file has priority. Of several apps and clusters with one prefix the first that has the
+path answers it. A path below a prefix does not fall back to a shorter one.
+
+A path that no rule has, but would with a slash at its end, or without the one it has, is moved
+there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from skitai.app import Application
-from skitai.routing import Route
+from skitai.table import Found, Table
 from skitaid.workers.settings import AppRoute, ClusterRoute, StaticRoute
 from skitaid.workers.settings import Route as ConfRoute
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A handler, and the values of its rule's parameters."""
+class Moved:
+    """It answers at another path: that of a mount that is like a directory, or of a rule."""
 
-    app: Application
-    route: Route
-    params: dict[str, Any]
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """The bare path of a mount that is like a directory: go to `path`."""
+class Missed:
+    """The path belongs to an app that has no rule for it, or none for the method."""
 
-    path: str
+    app: Application
+    table: Table
+    base: str
+    methods: frozenset[str]  # that it has rules for; none: not for any
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class _Mount:
     base: str  # without trailing slash: "" for the root
     is_directory_like: bool
     app: Application | None
+    file: str  # of the app
     cluster: str
 
 
@@ -72,25 +76,38 @@ class Mounts:
                     directories.setdefault(base, []).append(route.directory)
                 case AppRoute():
                     is_directory_like = len(route.prefix) > 1 and route.prefix.endswith("/")
-                    mounts.append(_Mount(base, is_directory_like, apps[route.file], ""))
+                    app = apps[route.file]
+                    mounts.append(_Mount(base, is_directory_like, app, route.file, ""))
                 case ClusterRoute():
-                    mounts.append(_Mount(base, False, None, route.cluster))
+                    mounts.append(_Mount(base, False, None, "", route.cluster))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
         self._directories = sorted(directories.items(), key=lambda item: -len(item[0]))
+        self._read_tables()
+
+    def _read_tables(self) -> None:
+        self._tables = {
+            mount.file: Table(mount.app) for mount in self._mounts if mount.app is not None
+        }
         self._exact: dict[str, Found] = {}
         self._exact = self._find_exact()
 
     def _find_exact(self) -> dict[str, Found]:
         """The paths without parameters, found beforehand, since most requests are for them."""
-        paths = [
-            mount.base + route.rule
+        places = [
+            (mount.base + entry.route.rule, next(iter(entry.route.methods)))
             for mount in self._mounts
             if mount.app is not None
-            for route in mount.app.router.routes()
-            if route.pattern is None
+            for entry in self._tables[mount.file].exact()
         ]
-        found = ((path, self.find(path)) for path in paths)
+        found = ((path, self._search(path, method)) for path, method in places)
         return {path: each for path, each in found if isinstance(each, Found)}
+
+    def replace(self, file: str, app: Application) -> None:
+        """The app of that file was imported anew."""
+        self._mounts = [
+            replace(mount, app=app) if mount.file == file else mount for mount in self._mounts
+        ]
+        self._read_tables()
 
     @property
     def has_directories(self) -> bool:
@@ -105,23 +122,69 @@ class Mounts:
                 return [Below(directory, rest) for directory in directories]
         return []
 
-    def find(self, path: str) -> Found | Moved | Proxied | None:
+    def exact_paths(self) -> list[str]:
+        """Those of the rules without parameters."""
+        return list(self._exact)
+
+    def file_of(self, path: str) -> str:
+        """The file of the app that a path belongs to, "" if it is none's."""
+        for mount in self._mounts:
+            if _is_below(path, mount.base):
+                return mount.file
+        return ""
+
+    def find(self, path: str, method: str) -> Found | Moved | Missed | Proxied | None:
         """Who answers a path, when no file does."""
         found = self._exact.get(path)
-        return self._search(path) if found is None else found
+        if found is not None and method in found.route.methods:
+            return found
+        return self._search(path, method)
 
-    def _search(self, path: str) -> Found | Moved | Proxied | None:
+    def _search(self, path: str, method: str) -> Found | Moved | Missed | Proxied | None:
+        base: str | None = None
+        missed: Missed | None = None
         for mount in self._mounts:
-            if not _is_below(path, mount.base):
+            if not _is_below(path, mount.base) or base not in (None, mount.base):
                 continue
+            base = mount.base
             if mount.app is None:
                 return Proxied(mount.cluster)
-            rest = path[len(mount.base) :]
+            rest = path[len(base) :]
             if not rest and mount.is_directory_like:
-                return Moved(mount.base + "/")
-            match = mount.app.router.match(rest or "/")
-            return None if match is None else Found(mount.app, *match)
+                return Moved(base + "/")
+            table = self._tables[mount.file]
+            match = table.match(rest or "/", method)
+            if isinstance(match, tuple):
+                entry, params = match
+                return Found(mount.app, entry.route, params, entry.levels, base, table)
+            if missed is None or (match and not missed.methods):
+                missed = Missed(mount.app, table, base, match)
+        if missed is not None and not missed.methods:
+            return self._moved(path, method, missed) or missed
+        return missed
+
+    def _moved(self, path: str, method: str, missed: Missed) -> Moved | None:
+        other = path[:-1] if path.endswith("/") else path + "/"
+        rest = other[len(missed.base) :]
+        if rest and isinstance(missed.table.match(rest, method), tuple):
+            return Moved(other)
         return None
+
+
+class Methods:
+    """The handlers as RPC reaches them: `test.hello.world` is the path /test/hello/world."""
+
+    def __init__(self, mounts: Mounts) -> None:
+        self._mounts = mounts
+
+    def find(self, name: str) -> Found | None:
+        """See `skitai.rpc.Methods`."""
+        found = self._mounts.find("/" + name.replace(".", "/"), "POST") if name else None
+        return found if isinstance(found, Found) else None
+
+    def names(self) -> list[str]:
+        """See `skitai.rpc.Methods`."""
+        return sorted(path.strip("/").replace("/", ".") for path in self._mounts.exact_paths())
 
 
 def _is_below(path: str, base: str) -> bool:

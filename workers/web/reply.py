@@ -5,13 +5,12 @@ What does not change is made once: status lines at import, Server and Date once 
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 
-HTML = "text/html; charset=utf-8"
+from skitai.pages import phrase
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
@@ -19,7 +18,7 @@ _STATUS_LINES = {
 }
 CONTINUE = _STATUS_LINES[100] + b"\r\n"
 
-_BODILESS = frozenset({204, 304})  # RFC 9110 section 6.4.1; 1xx never comes here
+BODILESS = frozenset({204, 304})  # RFC 9110 section 6.4.1; 1xx never comes here
 
 
 class _Stamp:
@@ -41,14 +40,6 @@ class _Stamp:
 
 
 _stamp = _Stamp()
-
-
-def phrase(status: int) -> str:
-    """The standard reason phrase, "" for a status that has none."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
 
 
 def ok(content_type: bytes, body: bytes) -> bytes:
@@ -77,7 +68,7 @@ def head(
     """
     parts = [_status_line(status, reason), _stamp.get()]
     parts += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in fields]
-    if length is not None and status not in _BODILESS:
+    if length is not None and status not in BODILESS:
         parts.append(b"Content-Length: %d\r\n" % length)
     if not keep_alive:
         parts.append(b"Connection: close\r\n")
@@ -99,20 +90,7 @@ def whole(
 ) -> bytes:
     """A response with its body; a HEAD gets the header alone (RFC 9110 section 9.3.2)."""
     start = head(status, fields, len(body), keep_alive=keep_alive, version=version, reason=reason)
-    return start if is_head or status in _BODILESS else start + body
-
-
-def error_page(status: int, detail: str = "", trace: str = "") -> bytes:
-    """A small HTML page. detail: a sentence for the client; trace: shown in development mode."""
-    title = f"{status} {phrase(status)}"
-    rest = f"<p>{html.escape(detail)}</p>\n" if detail else ""
-    if trace:
-        rest += f"<pre>{html.escape(trace)}</pre>\n"
-    return (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<h1>{title}</h1>\n{rest}</html>\n"
-    ).encode("utf-8", "replace")
+    return start if is_head or status in BODILESS else start + body
 
 
 def _status_line(status: int, reason: str) -> bytes:

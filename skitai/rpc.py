@@ -12,26 +12,20 @@ queries, paths and names.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Coroutine
-from time import monotonic
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
-from skitai import serialize
-from skitai.engine import Engine
-from skitai.errors import BadWireData, HttpError, RpcFault
+from skitai import handling, serialize
+from skitai.errors import BadWireData, HttpError, RpcFault, Unsupported
+from skitai.pages import error_page, phrase
 from skitai.request import Request
 from skitai.results import Result
+from skitai.table import Found
 from skitai.was import WAS
+from skitai.wasc import Wasc
 from skitai.wire import jsonrpc
 from skitai.wire import xmlrpc as xml_rpc
-from skitaid.workers.handoff import Handoff
-
-from . import call, reply
-from .connection import ClientConnection
-from .mounts import Found, Mounts
-
-log = logging.getLogger(__name__)
 
 MULTICALL = "system.multicall"
 
@@ -54,81 +48,33 @@ def _ends_in(request: Request, name: str) -> bool:
     return request.path.rstrip("/").lower().endswith(name)
 
 
-class RunAsync(Protocol):
-    """Runs a coroutine on the loop and parks the thread meanwhile."""
+class Methods(Protocol):
+    """What can be called: the handlers of all apps of a server."""
 
-    def __call__(self, coroutine: Coroutine[Any, Any, Any]) -> Any: ...
+    def find(self, name: str) -> Found | None:
+        """The handler of a dotted name."""
+
+    def names(self) -> list[str]:
+        """The names that have no parameters in them, sorted."""
 
 
-class RpcCall:
-    """One RPC document. Made on the loop, run on a handler thread, sent on the loop."""
+class Document:
+    """One RPC request: its calls, made one after the other on a handler thread."""
 
-    __slots__ = (
-        "_answer",
-        "_connection",
-        "_data",
-        "_engine",
-        "_handoff",
-        "_keep_alive",
-        "_mounts",
-        "_request",
-        "_run_async",
-    )
-
-    def __init__(
-        self,
-        connection: ClientConnection,
-        request: Request,
-        mounts: Mounts,
-        engine: Engine,
-        handoff: Handoff,
-        run_async: RunAsync,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, wasc: Wasc, methods: Methods, request: Request) -> None:
+        self._wasc = wasc
+        self._methods = methods
         self._request = request
-        self._mounts = mounts
-        self._engine = engine
-        self._handoff = handoff
-        self._run_async = run_async
-        self._answer: Callable[[], tuple[int, str, bytes]] = (
-            self._answer_xml if is_xml(request) else self._answer_json
-        )
-        self._data = b""
-        self._keep_alive = True
+        self._cookies: list[tuple[str, str]] = []
 
-    @property
-    def request(self) -> Request:
-        """The one it answers."""
-        return self._request
-
-    @property
-    def handler_name(self) -> str:
-        """For messages; which methods a document calls is known only when it has been read."""
-        return "an RPC document"
-
-    def run(self) -> None:
-        """On a handler thread."""
-        if self._request.is_given_up:
-            return
-        self._request.started = monotonic()
-        try:
-            status, kind, body = self._answer()
-        except BaseException:  # a defect of ours: whoever asks must have an answer
-            log.exception("%s %s: failed", self._request.method, self._request.uri)
-            status, kind, body = 500, reply.HTML, reply.error_page(500)
-        self._keep_alive = self._connection.keep_alive
-        self._data = reply.whole(
-            status,
-            [("Content-Type", kind)] if kind else [],
-            body,
-            keep_alive=self._keep_alive,
-            version=self._request.version,
-        )
-        self._handoff.post(self)
-
-    def on_loop(self) -> None:
-        """Send the response, if the client is still there."""
-        self._connection.respond(self._request, self._data, self._keep_alive)
+    def answer(self) -> tuple[str, bytes]:
+        """Content type and body; the status and other fields are in the request's response."""
+        status, kind, body = self._answer_xml() if is_xml(self._request) else self._answer_json()
+        if status != 200:
+            self._request.start_anew().status = status
+        for name, text in self._cookies:
+            self._request.response.set(name, text)
+        return kind, body
 
     # --- XML-RPC ---
 
@@ -136,7 +82,7 @@ class RpcCall:
         try:
             method, params = xml_rpc.load_call(self._request.body)
         except (BadWireData, RpcFault) as error:
-            return 400, reply.HTML, reply.error_page(400, str(error))
+            return 400, serialize.HTML, error_page(400, str(error))
         try:
             if method == MULTICALL:
                 return 200, "text/xml", xml_rpc.dump_value(self._multicall(params))
@@ -192,21 +138,28 @@ class RpcCall:
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Found, Any]:
         """Call the handler of a method. Raises RpcFault for whatever goes wrong."""
-        found = self._mounts.find("/" + method.replace(".", "/")) if method else None
-        if not isinstance(found, Found):
+        found = self._methods.find(method)
+        if found is None:
             raise RpcFault(jsonrpc.METHOD_NOT_FOUND, f"there is no method {method}")
         named = {**kwargs, **found.params}
         complaint = found.route.signature.positional_complaint(len(args), named)
         if complaint is not None:
             raise RpcFault(jsonrpc.INVALID_PARAMS, f"{method}: {complaint}")
-        was = WAS(self._engine, found.app, self._request)
+        was = WAS(self._wasc, found, self._request)
         try:
-            value = found.route.handler(was, *args, **named)
-            if found.route.is_async:
-                value = self._run_async(value)
+            handler = partial(found.route.handler, was, *args, **named)
+            value = handling.call(was, found, handler)
+            self._raise_problem()
+            self._cookies += handling.cookie_fields(was)
             return found, serialize.normal_data(value) if isinstance(value, Result) else value
         except BaseException as error:  # a SystemExit too: it must not end the thread
             raise self._fault(found, error) from None
+
+    def _raise_problem(self) -> None:
+        response = self._request.answered_with
+        if response is not None and response.problem is not None:
+            self._request.start_anew()  # for the next call of the document
+            raise response.problem
 
     def _marshalled(self, found: Found, dump: Callable[[], bytes]) -> bytes:
         """The value as bytes. Raises RpcFault when the format has no form for it."""
@@ -214,15 +167,15 @@ class RpcCall:
             return dump()
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise self._fault(
-                found, serialize.Unsupported(f"returned a value that RPC cannot carry: {error}")
+                found, Unsupported(f"returned a value that RPC cannot carry: {error}")
             ) from None
 
     def _fault(self, found: Found, error: BaseException) -> RpcFault:
         if isinstance(error, RpcFault):
             return RpcFault(error.code, _text(error.message))
         if isinstance(error, HttpError):
-            return RpcFault(error.status, _text(error.detail) or reply.phrase(error.status))
-        call.log_failure(self._request, found, error)
+            return RpcFault(error.status, _text(error.detail) or phrase(error.status))
+        handling.log_failure(self._request, found, error)
         if found.app.is_devel():
             return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {_text(error)}")
         return RpcFault(jsonrpc.INTERNAL_ERROR, "The method failed; the server's log says why.")

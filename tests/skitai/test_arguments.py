@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from skitai.handling import merged
 from skitai.request import FORM, Request
-from skitaid.workers.web.call import arguments
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_merged(query: str, form: str, params: dict[str, Any], given: dict[str, 
     fields = [(b"content-type", FORM)]
     request = Request("POST", f"/?{query}".encode(), fields, form.encode(), "1.1", "")
 
-    assert arguments(request, params) == given
+    assert merged(request.args, params) == given
 
 
 def test_request_keeps_its_own() -> None:
     """The path's values do not get into `request.args`, however often one asks."""
     request = Request("GET", b"/?a=1&b=1&b=2", [], b"", "1.1", "")
     for _ in range(2):
-        assert arguments(request, {"a": 5, "b": 6}) == {"a": ["1", 5], "b": ["1", "2", 6]}
+        assert merged(request.args, {"a": 5, "b": 6}) == {"a": ["1", 5], "b": ["1", "2", 6]}
 
     assert request.args == {"a": "1", "b": ["1", "2"]}

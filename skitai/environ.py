@@ -1,0 +1,67 @@
+"""The CGI view of a request (RFC 3875 section 4.1): `was.env`. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skitai.request import Request
+
+if TYPE_CHECKING:
+    from skitai.wasc import Server
+
+_PLAIN = frozenset({"CONTENT_LENGTH", "CONTENT_TYPE"})  # these two stand without HTTP_
+# A header of that name would become HTTP_PROXY, which programs take for a setting of their own.
+_LEFT_OUT = frozenset({b"proxy"})
+
+
+class Environ(dict[str, str]):
+    """Names and values; also as attributes. The process's own environment is not in it."""
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"was.env has no {name}") from None
+
+    def has_key(self, name: str) -> bool:
+        """Whether it is there."""
+        return name in self
+
+    def as_dict(self) -> dict[str, str]:
+        """A copy."""
+        return dict(self)
+
+
+def environ(request: Request, server: Server, base: str, interface: str = "SSGI/1.0") -> Environ:
+    """base: where the app is mounted. Of several fields of one name the first counts."""
+    env = Environ(
+        REQUEST_METHOD=request.method,
+        SCRIPT_NAME=base,
+        PATH_INFO=request.path[len(base) :],
+        REQUEST_URI=request.uri,
+        SERVER_NAME=_host(request) or server.ip,
+        SERVER_PORT=str(server.port),
+        SERVER_SOFTWARE=server.name,
+        SERVER_PROTOCOL=f"HTTP/{request.version}",
+        GATEWAY_INTERFACE=interface,
+        REMOTE_ADDR=request.peer,
+        REMOTE_SERVER=request.peer,
+    )
+    if server.is_tls:
+        env["HTTPS"] = "on"
+    query = request.uri.partition("?")[2]
+    if query:
+        env["QUERY_STRING"] = query
+    for name, value in request.fields:
+        if name.lower() in _LEFT_OUT or b"_" in name:  # X_Y would pass for X-Y
+            continue
+        key = name.decode("latin-1").upper().replace("-", "_")
+        env.setdefault(key if key in _PLAIN else f"HTTP_{key}", value.decode("latin-1").strip())
+    return env
+
+
+def _host(request: Request) -> str:
+    host = request.get_header("host") or ""
+    if host.startswith("["):
+        return host.partition("]")[0][1:]
+    return host.partition(":")[0]

@@ -1,0 +1,155 @@
+"""One request at its handler: arguments in, what the response is made of out.
+
+Runs where the handler does: on a handler thread, or on the loop for an `async def`. Status and
+header fields are in `was.response` afterwards; a response that nobody has touched is a plain 200.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from functools import partial
+from typing import Any
+
+from skitai import serialize
+from skitai.errors import HttpError, Unsupported
+from skitai.hooks import course, follow, follow_async
+from skitai.pages import error_page
+from skitai.request import Request
+from skitai.serialize import HTML, Body
+from skitai.table import Found
+from skitai.was import WAS
+
+log = logging.getLogger("skitai.app")
+
+_OF_A_BODY = ("Content-Type", "Content-Encoding", "Expires", "Cache-Control", "ETag", "Set-Cookie")
+
+
+def answer(was: WAS, found: Found) -> tuple[str, Body]:
+    """Call the handler and the hooks around it. Returns content type and body; raises nothing."""
+    try:
+        if not found.levels and not found.route.is_async:
+            value = found.route.handler(was, **arguments(was.request, found))
+        else:
+            value = call(was, found, partial(_call, was, found))
+        return finish(was, value)
+    except BaseException as error:  # a SystemExit too: it must not end the thread
+        return failed(was, found, error)
+
+
+async def answer_async(was: WAS, found: Found) -> tuple[str, Body]:
+    """The same for an `async def` handler, on the loop. Raises CancelledError when cancelled."""
+    try:
+        if not found.levels:
+            value = await found.route.handler(was, **arguments(was.request, found))
+        else:
+            value = await follow_async(course(was, found.levels, partial(_call, was, found)))
+        return finish(was, value)
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise  # the worker leaves, or the client was sent away
+        return failed(was, found, error)  # something that the handler awaited was cancelled
+    except BaseException as error:  # a SystemExit too: it must not end the loop
+        return failed(was, found, error)
+
+
+def call(was: WAS, found: Found, handler: Any) -> Any:
+    """`handler()` with the hooks around it, from a handler thread. Raises what they raise."""
+    return follow(course(was, found.levels, handler), was._wasc.engine.run)
+
+
+def _call(was: WAS, found: Found) -> Any:
+    return found.route.handler(was, **arguments(was.request, found))
+
+
+def arguments(request: Request, found: Found) -> dict[str, Any]:
+    """What the handler is given. Raises HttpError 400 for a missing or an unexpected argument."""
+    given = merged(request.args, found.params) if found.params else request.args
+    complaint = found.route.signature.complaint(given)
+    if complaint is not None:
+        raise HttpError(400, f"{request.path}: {complaint}.")
+    return given
+
+
+def merged(args: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """The values of query and body joined by those of the path.
+
+    A name that comes both ways has a list, the path's value last.
+    """
+    both = dict(args)
+    for name, value in params.items():
+        if name not in both:
+            both[name] = value
+        elif isinstance(both[name], list):
+            both[name] = [*both[name], value]
+        else:
+            both[name] = [both[name], value]
+    return both
+
+
+def finish(was: WAS, value: Any) -> tuple[str, Body]:
+    """What was returned, as a body; cookies and session go into the response.
+
+    Raises HttpError if `was.response.error` was called, and what serialize.to_body raises.
+    """
+    request = was.request
+    response = request.answered_with
+    if response is not None and response.problem is not None:
+        raise response.problem
+    if value is None and response is not None and response.may_be_empty:
+        value = b""
+    kind, body = serialize.to_body(value)
+    for name, text in cookie_fields(was):
+        request.response.set(name, text)
+    return kind, body
+
+
+def cookie_fields(was: WAS) -> list[tuple[str, str]]:
+    """The Set-Cookie lines of what was set meanwhile. Raises SessionTooLarge."""
+    fields: list[tuple[str, str]] = []
+    if was.app.has_session:  # also one that no handler has looked at: its time begins anew
+        field = was.session.field(time.time())
+        if field is not None:
+            fields.append(field)
+    if was._cookies is not None:
+        fields += was._cookies.fields()
+    return fields
+
+
+def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
+    """The server's own page for what nobody has handled; it is logged unless it was meant."""
+    request = was.request
+    trace = ""
+    kept: list[tuple[str, str]] = []
+    if not isinstance(error, HttpError):
+        log_failure(request, found, error)
+        if found.app.is_devel():
+            trace = "".join(traceback.format_exception(error))
+        error = HttpError(500, "The handler failed; the server's log says why.")
+    elif (response := request.answered_with) is not None and response.problem is error:
+        for name in _OF_A_BODY:
+            response.delete(name)
+        kept = list(response.fields)
+    response = request.start_anew()
+    response.status = error.status
+    for name, value in (*kept, *error.headers):
+        if name.lower() != "content-type":  # the page is ours, and so is its type
+            response.set(name, value)
+    return HTML, error_page(error.status, error.detail, trace)
+
+
+def log_failure(request: Request, found: Found, error: BaseException) -> None:
+    """One entry with the request, the handler and the traceback."""
+    where = (request.id, request.method, request.uri, found.name)
+    if isinstance(error, Unsupported):
+        log.error("request %s, %s %s: %s %s", *where, error)
+    else:
+        log.error("request %s, %s %s: %s raised %s", *where, type(error).__name__, exc_info=error)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the current task itself that somebody cancels."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,51 @@
+"""The header of a streamed response, and how its body will be told from what follows it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skitai.request import Request
+
+from . import reply
+
+_FRAMING = ("content-length", "transfer-encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """data: as it is sent. length: what it promises, None for nothing."""
+
+    data: bytes
+    length: int | None
+    is_chunked: bool  # RFC 9112 section 7.1; with neither, the end of the connection is its end
+    keep_alive: bool
+    has_body: bool
+
+
+def head(request: Request, kind: str, length: int | None, keep_alive: bool) -> Head:
+    """Status and fields are those of the request's response; a Content-Length in it is a promise.
+
+    kind: the content type if the app has set none. length: of the body, as far as it is known.
+    """
+    response = request.response
+    promised = response.get("content-length", "")
+    if promised and promised.isascii() and promised.isdigit():
+        length = int(promised)
+    fields = [pair for pair in response.fields if pair[0].lower() not in _FRAMING]
+    if kind and not response.has_key("content-type"):
+        fields.insert(0, ("Content-Type", kind))
+    may_have_body = response.status not in reply.BODILESS
+    has_body = may_have_body and request.method != "HEAD"
+    is_chunked = may_have_body and length is None and request.version == "1.1"
+    if is_chunked:
+        fields.append(("Transfer-Encoding", "chunked"))
+    keep_alive = keep_alive and (is_chunked or length is not None or not has_body)
+    data = reply.head(
+        response.status,
+        fields,
+        length,
+        keep_alive=keep_alive,
+        version=request.version,
+        reason=response.reason,
+    )
+    return Head(data, length, is_chunked, keep_alive, has_body)
