@@ -28,20 +28,35 @@ def read(
     Relative targets start at `home`. `clusters` are those of the conf, by name without the @.
     """
     routes: list[worker.Route] = []
-    lines: dict[tuple[str, type], int] = {}  # where a prefix got its app, and its cluster
+    seen: dict[tuple[str, str], int] = {}  # prefix and target, and the line of their first
+    ends: dict[str, int] = {}  # prefix, and the line of the cluster that answers all below it
     for entry in section.entries:
         try:
             route = _route(entry, home, clusters, complaints.where(entry.line))
         except ValueError as error:
             complaints.add(entry.line, f"{entry.key}: {error}")
             continue
-        first = lines.setdefault((entry.key.rstrip("/"), type(route)), entry.line)
-        if first != entry.line and not isinstance(route, worker.StaticRoute):
-            kind = "app" if isinstance(route, worker.AppRoute) else "cluster"
-            message = f"{entry.key}: this prefix has its {kind} in line {first}; remove one"
-            complaints.add(entry.line, message)
+        base = entry.key.rstrip("/")
+        first = seen.setdefault((base, _target(route)), entry.line)
+        if first != entry.line:
+            complaints.add(entry.line, f"{entry.key}: line {first} says the same; remove one")
+        elif base in ends and not isinstance(route, worker.StaticRoute):
+            message = f"the cluster in line {ends[base]} answers all below it; write this one first"
+            complaints.add(entry.line, f"{entry.key}: {message}")
+        if isinstance(route, worker.ClusterRoute):
+            ends.setdefault(base, entry.line)
         routes.append(route)
     return tuple(routes)
+
+
+def _target(route: worker.Route) -> str:
+    match route:
+        case worker.StaticRoute():
+            return route.directory
+        case worker.AppRoute():
+            return route.file
+        case worker.ClusterRoute():
+            return f"@{route.cluster}"
 
 
 def _route(entry: Entry, home: Path, clusters: Mapping[str, Cluster], where: str) -> worker.Route:
