@@ -7,6 +7,7 @@ from typing import Any
 
 from skitai.engine import Reply
 from skitai.errors import BadWireData, RpcFault
+from skitai.fields import charset
 from skitai.results import Result, Status
 from skitai.wire import jsonrpc, xmlrpc
 
@@ -62,17 +63,9 @@ def _content(body: bytes, media_type: str) -> str | bytes:
     if not (kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith(("+json", "+xml"))):
         return body
     try:
-        return body.decode(_charset(parameters) or "utf-8", "replace")
+        return body.decode(charset(parameters) or "utf-8", "replace")
     except (LookupError, ValueError):  # unknown to Python, or known and of no use, as "idna" is
         return body.decode("utf-8", "replace")
-
-
-def _charset(parameters: str) -> str:
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip('"')
-    return ""
 
 
 def _headers(reply: Reply) -> tuple[tuple[str, str], ...]:

@@ -39,15 +39,15 @@ def environ(request: Request, server: Server, base: str, interface: str = "SSGI/
         SCRIPT_NAME=base,
         PATH_INFO=request.path[len(base) :],
         REQUEST_URI=request.uri,
-        SERVER_NAME=_host(request) or server.ip,
+        SERVER_NAME=_name(request.host) or server.ip,
         SERVER_PORT=str(server.port),
         SERVER_SOFTWARE=server.name,
         SERVER_PROTOCOL=f"HTTP/{request.version}",
         GATEWAY_INTERFACE=interface,
-        REMOTE_ADDR=request.peer,
-        REMOTE_SERVER=request.peer,
+        REMOTE_ADDR=request.remote_addr,
+        REMOTE_SERVER=request.remote_addr,
     )
-    if server.is_tls:
+    if request.scheme == "https":
         env["HTTPS"] = "on"
     query = request.uri.partition("?")[2]
     if query:
@@ -60,8 +60,7 @@ def environ(request: Request, server: Server, base: str, interface: str = "SSGI/
     return env
 
 
-def _host(request: Request) -> str:
-    host = request.get_header("host") or ""
+def _name(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0][1:]
     return host.partition(":")[0]

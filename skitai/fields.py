@@ -1,4 +1,4 @@
-"""Header fields that cannot break the header they stand in. Pure."""
+"""Header fields: those we send cannot break the header they stand in. Pure."""
 
 from __future__ import annotations
 
@@ -25,3 +25,12 @@ def checked_text(what: str, text: str) -> str:
     if not _VALUE.fullmatch(text):
         raise ValueError(f"{what} holds a line break or a control character: {text!r}")
     return text
+
+
+def charset(parameters: str) -> str:
+    """The charset among the parameters of a media type (`; charset=utf-8`), "" if there is none."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"')
+    return ""

@@ -142,6 +142,7 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
 
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
     """One entry with the request, the handler and the traceback."""
+    request.failure = error
     where = (request.id, request.method, request.uri, found.name)
     if isinstance(error, Unsupported):
         log.error("request %s, %s %s: %s %s", *where, error)

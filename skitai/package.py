@@ -6,13 +6,15 @@ the same base; its hooks are called inside those of the app.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator
+from inspect import iscoroutinefunction
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from skitai.errors import WrongUse
 from skitai.hooks import Hooks
-from skitai.routing import Handler, Router
+from skitai.routing import Handler, Router, name_of
 
 if TYPE_CHECKING:
     from skitai.wasc import Wasc
@@ -36,11 +38,12 @@ class Package:
         self.router = Router()
         self.hooks = Hooks()
         self.packages: list[Package] = []
-        self.module: ModuleType | None = None  # the one it was added with
+        self.module: ModuleType | None = None  # the one it was found in
         self._startup: list[Callable[..., Any]] = []
         self._onreload: list[Callable[..., Any]] = []
         self._shutdown: list[Callable[..., Any]] = []
-        self._wasc: Wasc | None = None  # once it has started
+        self._wasc: Wasc | None = None  # from start to end
+        self._early: list[Package] | None = None  # those added before the first start
 
     # --- rules ---
 
@@ -105,18 +108,21 @@ class Package:
     # --- life ---
 
     def startup(self, hook: F) -> F:
-        """Call `hook(wasc, app)` once when a worker has imported the app, before it serves."""
-        self._startup.append(hook)
+        """Call `hook(wasc, app)` once when a worker has imported the app, before it serves.
+
+        Raises WrongUse for an `async def`, as the two below do: there is no loop yet, or any more.
+        """
+        self._startup.append(_plain(hook))
         return hook
 
     def onreload(self, hook: F) -> F:
         """Call `hook(wasc, app)` when the module was imported anew, in place of `startup`."""
-        self._onreload.append(hook)
+        self._onreload.append(_plain(hook))
         return hook
 
     def shutdown(self, hook: F) -> F:
         """Call `hook(wasc, app)` when the worker leaves, after its last request."""
-        self._shutdown.append(hook)
+        self._shutdown.append(_plain(hook))
         return hook
 
     def add_package(self, module: ModuleType) -> None:
@@ -125,13 +131,9 @@ class Package:
         If we have started already it starts now, else when we do. Raises WrongUse for a module
         without a package, or one that was added before.
         """
-        package = getattr(module, "package", None)
-        name = getattr(module, "__name__", repr(module))
-        if not isinstance(package, Package):
-            raise WrongUse(f"add_package({name}): write package = ssgi.Package() in that module")
+        package = _package_of(module)
         if package in self.packages:
-            raise WrongUse(f"add_package({name}): it was added before")
-        package.module = module
+            raise WrongUse(f"add_package({module.__name__}): it was added before")
         self.packages.append(package)
         if self._wasc is not None:
             package.start(self._wasc)
@@ -143,26 +145,75 @@ class Package:
             yield from package.family()
 
     def start(self, wasc: Wasc) -> None:
-        """For the worker: call the startup hooks, then start packages that were added before."""
-        early = list(self.packages)
+        """For the worker: call the startup hooks, then start packages that were added before.
+
+        Once per worker, however many apps have added it.
+        """
+        if self._wasc is wasc:
+            return
+        if self._early is None:
+            self._early = list(self.packages)
+        self.packages = list(self._early)  # in a test we start again, and startup adds again
         self._wasc = wasc
         for hook in self._startup:
             hook(wasc, self)
-        for package in early:
+        for package in self._early:
             package.start(wasc)
 
     def replace(self, old: Package, wasc: Wasc) -> None:
         """For the worker: take the place of `old`, whose module was imported anew.
 
-        Its packages go on as ours.
+        Its packages go on as ours, each as its module has it now; `onreload` is called for all
+        that are new, the outer ones first. What our module adds for the first time is started.
+        Raises what a hook raises, or WrongUse for a module that has no package any more.
         """
-        self.module, self.packages, self._wasc = old.module, old.packages, wasc
-        for hook in self._onreload:
-            hook(wasc, self)
+        pairs = [(each, each.now()) for each in old.packages]
+        carried = [now for _, now in pairs]
+        known = {*carried, *old.packages}
+        added = [each for each in self.packages if each not in known]
+        self.packages, self._wasc = carried + added, wasc
+        if self is not old:
+            for hook in self._onreload:
+                hook(wasc, self)
+        for before, now in pairs:
+            now.replace(before, wasc)
+        for package in added:
+            package.start(wasc)
+
+    def now(self) -> Package:
+        """The package that our module has now, if it was imported anew since we were added."""
+        module = sys.modules[self.module.__name__]  # type: ignore[union-attr]  # it was added
+        return self if module is self.module else _package_of(module)
 
     def end(self, wasc: Wasc) -> None:
-        """For the worker: call the shutdown hooks, those of the packages first."""
+        """For the worker: call the shutdown hooks, those of the packages first.
+
+        One that fails is logged, and the others are called all the same. Once, as `start`.
+        """
+        if self._wasc is None:
+            return
+        self._wasc = None
         for package in reversed(self.packages):
             package.end(wasc)
         for hook in self._shutdown:
-            hook(wasc, self)
+            try:
+                hook(wasc, self)
+            except BaseException:  # a SystemExit too: the worker is leaving anyway
+                wasc.logger.exception("the shutdown hook %s has failed", name_of(hook))
+
+
+def _plain(hook: F) -> F:
+    """The hook. Raises WrongUse for one that would have to be awaited."""
+    if iscoroutinefunction(hook):
+        raise WrongUse(f"{name_of(hook)} is called by the worker itself: write def, not async def")
+    return hook
+
+
+def _package_of(module: ModuleType) -> Package:
+    """That of a module. Raises WrongUse if it has none."""
+    package = getattr(module, "package", None)
+    if not isinstance(package, Package):
+        name = getattr(module, "__name__", repr(module))
+        raise WrongUse(f"add_package({name}): write package = ssgi.Package() in that module")
+    package.module = module
+    return package

@@ -6,18 +6,29 @@ asked for, on the handler's thread.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
+import msgspec
+
 from skitai import request_id
-from skitai.errors import HttpError
+from skitai.caller import Caller
+from skitai.errors import BadWireData, HttpError
+from skitai.fields import charset
+from skitai.headers import Headers
 from skitai.response import Channel, Response
-from skitai.wire import urlencoded
+from skitai.upload import Upload, UploadedFile
+from skitai.wire import tree, urlencoded
 
 _BLANKS = b" \t"  # not part of a field's value, but the parser leaves them at its end
 
 FORM = b"application/x-www-form-urlencoded"
+JSON = b"application/json"
+XML = (b"application/xml", b"text/xml")
 MULTIPART = b"multipart/form-data"
+
+_UNREAD = object()  # a JSON body may well be null
 
 
 class ClientChannel(Channel, Protocol):
@@ -28,6 +39,19 @@ class ClientChannel(Channel, Protocol):
         """The request that is being answered."""
 
 
+class Timings(NamedTuple):
+    """How long a request has taken so far, in seconds.
+
+    waited: from its first byte to the start of its handler, its arrival included.
+    running: since then.
+    total: both.
+    """
+
+    waited: float
+    running: float
+    total: float
+
+
 class Request:
     """A complete request.
 
@@ -36,28 +60,35 @@ class Request:
     path: percent-decoded once, with the mount prefix; set by the dispatcher, before anyone looks.
     fields: header fields in order, as they came.
     version: "1.1" or "1.0".
-    peer: address of the client, "" when it is not known (a unix socket).
+    caller: who has sent it; `remote_addr`, `scheme` and `host` are what handlers ask for.
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
     is_given_up: its client was sent away because it took too long.
+    failure: what its handler, or one of its methods, has failed with unforeseen.
     channel: the client's connection; None in tests without one.
+    body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
+    upload: the parts of a multipart body, None for others.
     """
 
     __slots__ = (
         "_args",
         "_id",
+        "_json",
         "_lookup",
         "_response",
         "_sent_id",
+        "_xml",
         "began",
         "body",
+        "caller",
         "channel",
+        "failure",
         "fields",
         "is_given_up",
         "method",
         "path",
-        "peer",
         "started",
         "target",
+        "upload",
         "version",
     )
 
@@ -68,7 +99,7 @@ class Request:
         fields: list[tuple[bytes, bytes]],
         body: bytes,
         version: str,
-        peer: str,
+        caller: Caller,
         began: float = 0.0,
         sent_id: bytes = b"",
     ) -> None:
@@ -77,17 +108,21 @@ class Request:
         self.path = ""
         self.fields = fields
         self.body = body
+        self.upload: Upload | None = None
         self.version = version
-        self.peer = peer
+        self.caller = caller
         self.began = began
         self.started = 0.0
         self.is_given_up = False
+        self.failure: BaseException | None = None
         self._sent_id = sent_id  # as the client sent it
         self._id = b""
         self.channel: ClientChannel | None = None
         self._response: Response | None = None
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
+        self._json: Any = _UNREAD
+        self._xml: dict[str, Any] | None = None
 
     @property
     def command(self) -> str:
@@ -157,6 +192,35 @@ class Request:
         """Whether its client has left: nobody waits for the answer any more."""
         return self.channel is not None and self.channel.in_hand is not self
 
+    @property
+    def remote_addr(self) -> str:
+        """The client's IP address, "" on a unix socket.
+
+        Of a client that a trusted proxy speaks for it is the one that the proxy names.
+        """
+        return self.caller.address
+
+    @property
+    def scheme(self) -> str:
+        """How the client has come: "http" or "https", behind a trusted proxy too."""
+        return self.caller.scheme
+
+    @property
+    def host(self) -> str:
+        """What the client has called, with its port if there is one: "example.com:8080"."""
+        return self.caller.host or self.get_header("host") or ""
+
+    @property
+    def url(self) -> str:
+        """All of it: "https://example.com/company/555?page=2"."""
+        return f"{self.scheme}://{self.host}{self.uri}"
+
+    @property
+    def timings(self) -> Timings:
+        """How long it has taken so far."""
+        now, started = monotonic(), self.started or self.began
+        return Timings(started - self.began, now - started, now - self.began)
+
     def split_uri(self) -> tuple[str, str | None, str | None, str | None]:
         """(path, params, query, fragment), undecoded; with their ";", "?" and "#", None if absent.
 
@@ -170,20 +234,115 @@ class Request:
         return path, params, question + query or None, hash_ + fragment or None
 
     def get_body(self) -> bytes | None:
-        """The body as it came, None when there is none."""
+        """The body as it came, None when there is none.
+
+        None also for a multipart body that is larger than max_body_size.
+        """
         return self.body or None
 
     @property
-    def content_type(self) -> bytes:
+    def headers(self) -> Headers:
+        """All header fields, as a mapping that disregards case."""
+        return Headers(self.fields, self.get_header)
+
+    @property
+    def content_type(self) -> str | None:
+        """The Content-Type field as it came: "text/html; charset=utf-8"."""
+        return self.get_header("content-type")
+
+    @property
+    def media_type(self) -> bytes:
         """The media type in lower case, without parameters; b"" when there is none."""
         value = self.field(b"content-type")
         return b"" if value is None else value.partition(b";")[0].strip().lower()
 
     @property
-    def args(self) -> dict[str, Any]:
-        """The fields of query and form; a name that comes several times has a list, in order.
+    def mimetype(self) -> str:
+        """The same as text: "text/html"."""
+        return self.media_type.decode("latin-1")
 
-        Raises HttpError 400 when they cannot be read.
+    get_headers = get_raw_header
+
+    def get_content_type(self) -> str | None:
+        """The media type in lower case, without parameters."""
+        return self.mimetype or None
+
+    def get_main_type(self) -> str | None:
+        """What stands before the slash: "text"."""
+        return self.mimetype.partition("/")[0] or None
+
+    def get_sub_type(self) -> str | None:
+        """What stands behind the slash: "html"."""
+        return self.mimetype.partition("/")[2] or None
+
+    def get_remote_addr(self) -> str:
+        """The same as `remote_addr`."""
+        return self.remote_addr
+
+    def get_user_agent(self) -> str | None:
+        """The User-Agent field."""
+        return self.get_header("user-agent")
+
+    @property
+    def json(self) -> Any:
+        """The value of a JSON body (application/json, or a type that ends in +json).
+
+        None when there is no body, or one of another type. Raises HttpError 400 when it cannot
+        be read.
+        """
+        if self._json is _UNREAD:
+            self._json = self._read_json()
+        return self._json
+
+    def _read_json(self) -> Any:
+        kind = self.media_type
+        if not self.body or not (kind == JSON or kind.endswith(b"+json")):
+            return None
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise HttpError(400, f"The body cannot be read as JSON: {error}.") from None
+
+    @property
+    def xml(self) -> dict[str, Any] | None:
+        """The tree of an XML body (application/xml, text/xml, or a type that ends in +xml).
+
+        `<a id="5"><b>tea</b></a>` is {"a": {"@id": "5", "b": "tea"}}, as xmltodict has it. None
+        when there is no body, or one of another type. Raises HttpError 400 when it is not
+        well-formed or has a document type, which may hold entities.
+        """
+        if self._xml is None:
+            self._xml = self._read_xml()
+        return self._xml
+
+    def _read_xml(self) -> dict[str, Any] | None:
+        kind = self.media_type
+        if not self.body or not (kind in XML or kind.endswith(b"+xml")):
+            return None
+        parameters = (self.content_type or "").partition(";")[2]
+        try:
+            return tree.load(self.body, charset(parameters) or None)
+        except BadWireData as error:
+            raise HttpError(400, f"The body cannot be read as XML: {error}.") from None
+
+    @property
+    def files(self) -> dict[str, UploadedFile | list[UploadedFile]]:
+        """The files of an upload by the names of their fields; a list where there are several.
+
+        They are deleted after the request, unless they have been moved (`UploadedFile.save`).
+        """
+        files: dict[str, Any] = {}
+        for name, value in self.upload.parts if self.upload else ():
+            if isinstance(value, UploadedFile):
+                urlencoded.add(files, name, value)
+        return files
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """What comes with the request, by name: the query, then the fields of the body.
+
+        Those are of a form, files included, or the members of a JSON object. A name that comes
+        several times has a list, in order. Raises HttpError 400 when they cannot be read.
         """
         if self._args is None:
             self._args = self._read_args()
@@ -192,19 +351,23 @@ class Request:
     def _read_args(self) -> dict[str, Any]:
         args: dict[str, Any] = {}
         _, question, query = self.target.partition(b"?")
-        if self.content_type == MULTIPART:
-            raise HttpError(415, "Multipart forms cannot be read yet; send it urlencoded.")
         try:
             if question:
                 urlencoded.load(query.decode("ascii"), args)
-            if self.body and self.content_type == FORM:
+            if self.upload is None and self.body and self.media_type == FORM:
                 urlencoded.load(self.body.decode("utf-8"), args)
         except ValueError as error:
             raise HttpError(400, f"query or form cannot be read: {error}") from None
+        if self.upload is not None:
+            for name, value in self.upload.parts:
+                urlencoded.add(args, name, value)
+        elif self.body and isinstance(self.json, dict):
+            for name, value in self.json.items():
+                urlencoded.add(args, name, value)
         return args
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.uri} from {self.peer or 'a unix socket'}>"
+        return f"<Request {self.method} {self.uri} from {self.remote_addr or 'a unix socket'}>"
 
 
 def decode_path(target: bytes) -> str:

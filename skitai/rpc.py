@@ -5,22 +5,30 @@ request was sent to. A document is read, and its calls are made one after the ot
 handler thread; an `async def` handler runs on the loop meanwhile.
 
 Whatever goes wrong in a call is a fault with the codes of JSON-RPC 2.0 section 5.1, which are
-also those of the fault code interoperability draft for XML-RPC. A traceback goes to the log;
-the caller gets the exception's type and text in development mode only, since such texts carry
-queries, paths and names.
+also those of the fault code interoperability draft for XML-RPC. A status of 400 or above that a
+handler or a hook sets is a fault with that code, and the text that is returned its message. A
+traceback goes to the log; the caller gets the exception's type and text in development mode only,
+since such texts carry queries, paths and names.
+
+Hooks, cookies and sessions are those of web requests. The calls of one document share the cookies
+and the session: each sees what those before it have set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from skitai import handling, serialize
+from skitai import handling, introspection, serialize
+from skitai.app import Application
+from skitai.cookie import Cookies
 from skitai.errors import BadWireData, HttpError, RpcFault, Unsupported
+from skitai.introspection import Methods as Methods
 from skitai.pages import error_page, phrase
 from skitai.request import Request
 from skitai.results import Result
+from skitai.session import Session
 from skitai.table import Found
 from skitai.was import WAS
 from skitai.wasc import Wasc
@@ -32,13 +40,13 @@ MULTICALL = "system.multicall"
 
 def is_xml(request: Request) -> bool:
     """A POST of text/xml is XML-RPC wherever it goes, application/xml at /rpc2 only."""
-    kind = request.content_type
+    kind = request.media_type
     return kind == b"text/xml" or (kind == b"application/xml" and _ends_in(request, "/rpc2"))
 
 
 def is_json(request: Request) -> bool:
     """A POST of application/json-rpc is JSON-RPC wherever it goes, application/json at /rpc3."""
-    kind = request.content_type
+    kind = request.media_type
     return kind == b"application/json-rpc" or (
         kind == b"application/json" and _ends_in(request, "/rpc3")
     )
@@ -48,16 +56,6 @@ def _ends_in(request: Request, name: str) -> bool:
     return request.path.rstrip("/").lower().endswith(name)
 
 
-class Methods(Protocol):
-    """What can be called: the handlers of all apps of a server."""
-
-    def find(self, name: str) -> Found | None:
-        """The handler of a dotted name."""
-
-    def names(self) -> list[str]:
-        """The names that have no parameters in them, sorted."""
-
-
 class Document:
     """One RPC request: its calls, made one after the other on a handler thread."""
 
@@ -65,15 +63,22 @@ class Document:
         self._wasc = wasc
         self._methods = methods
         self._request = request
-        self._cookies: list[tuple[str, str]] = []
+        self._cookies: Cookies | None = None
+        self._session: Session | None = None
+        self._fields: dict[Application, list[tuple[str, str]]] = {}  # Set-Cookie, the latest last
 
     def answer(self) -> tuple[str, bytes]:
         """Content type and body; the status and other fields are in the request's response."""
         status, kind, body = self._answer_xml() if is_xml(self._request) else self._answer_json()
-        if status != 200:
-            self._request.start_anew().status = status
-        for name, text in self._cookies:
-            self._request.response.set(name, text)
+        self._forget_status()
+        fields = [field for each in self._fields.values() for field in each]
+        if fields or status != 200 or self._request.answered_with is not None:
+            response = self._request.response
+            response.status = status
+            for name in ("Content-Type", "Content-Encoding"):  # of a page that this is not
+                response.delete(name)
+            for name, text in dict.fromkeys(fields):
+                response.set(name, text)
         return kind, body
 
     # --- XML-RPC ---
@@ -86,8 +91,7 @@ class Document:
         try:
             if method == MULTICALL:
                 return 200, "text/xml", xml_rpc.dump_value(self._multicall(params))
-            found, value = self._invoke(method, params, {})
-            body = self._marshalled(found, lambda: xml_rpc.dump_value(value))
+            _, body = self._made(method, params, {}, xml_rpc.dump_value)
         except RpcFault as fault:
             body = xml_rpc.dump_fault(fault.code, fault.message)
         return 200, "text/xml", body
@@ -103,8 +107,7 @@ class Document:
     def _one_of_many(self, entry: Any) -> Any:
         try:
             method, params = _multicall_entry(entry)
-            found, value = self._invoke(method, params, {})
-            self._marshalled(found, lambda: xml_rpc.dump_value(value))
+            value, _ = self._made(method, params, {}, xml_rpc.dump_value)
         except RpcFault as fault:
             return {"faultCode": fault.code, "faultString": fault.message}
         return [value]
@@ -112,7 +115,7 @@ class Document:
     # --- JSON-RPC ---
 
     def _answer_json(self) -> tuple[int, str, bytes]:
-        kind = self._request.content_type.decode("latin-1")
+        kind = self._request.media_type.decode("latin-1")
         try:
             document = jsonrpc.load(self._request.body)
         except RpcFault as fault:
@@ -126,18 +129,25 @@ class Document:
         if isinstance(entry, jsonrpc.Invalid):
             return jsonrpc.dump_error(jsonrpc.INVALID_REQUEST, entry.reason, entry.id)
         try:
-            found, value = self._invoke(entry.method, entry.args, entry.kwargs)
-            body = self._marshalled(found, lambda: jsonrpc.dump_value(value, entry.id))
+            dump = partial(jsonrpc.dump_value, ident=entry.id)
+            _, body = self._made(entry.method, entry.args, entry.kwargs, dump)
         except RpcFault as fault:
             body = jsonrpc.dump_error(fault.code, fault.message, entry.id)
         return b"" if entry.is_notification else body
 
     # --- both ---
 
-    def _invoke(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Found, Any]:
-        """Call the handler of a method. Raises RpcFault for whatever goes wrong."""
+    def _made(
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        dump: Callable[[Any], bytes],
+    ) -> tuple[Any, bytes]:
+        """The value of a call, also as `dump` writes it. Raises RpcFault for what goes wrong."""
+        if method in introspection.OWN and method != MULTICALL:
+            value = introspection.answer(self._methods, method, args, kwargs)
+            return value, dump(value)
         found = self._methods.find(method)
         if found is None:
             raise RpcFault(jsonrpc.METHOD_NOT_FOUND, f"there is no method {method}")
@@ -145,30 +155,52 @@ class Document:
         complaint = found.route.signature.positional_complaint(len(args), named)
         if complaint is not None:
             raise RpcFault(jsonrpc.INVALID_PARAMS, f"{method}: {complaint}")
-        was = WAS(self._wasc, found, self._request)
         try:
-            handler = partial(found.route.handler, was, *args, **named)
-            value = handling.call(was, found, handler)
-            self._raise_problem()
-            self._cookies += handling.cookie_fields(was)
-            return found, serialize.normal_data(value) if isinstance(value, Result) else value
+            value = self._call(found, args, named)
         except BaseException as error:  # a SystemExit too: it must not end the thread
             raise self._fault(found, error) from None
-
-    def _raise_problem(self) -> None:
-        response = self._request.answered_with
-        if response is not None and response.problem is not None:
-            self._request.start_anew()  # for the next call of the document
-            raise response.problem
-
-    def _marshalled(self, found: Found, dump: Callable[[], bytes]) -> bytes:
-        """The value as bytes. Raises RpcFault when the format has no form for it."""
         try:
-            return dump()
+            return value, dump(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise self._fault(
-                found, Unsupported(f"returned a value that RPC cannot carry: {error}")
-            ) from None
+            complaint = f"returned a value that RPC cannot carry: {error}"
+            raise self._fault(found, Unsupported(complaint)) from None
+
+    def _call(self, found: Found, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The value of a handler, with the hooks around it. Raises what they raise."""
+        self._forget_status()
+        was = WAS(self._wasc, found, self._request)
+        was._cookies = self._cookies
+        if found.app.has_session:
+            was._session = self._session
+        handler = partial(found.route.handler, was, *args, **named)
+        value = handling.call(was, found, handler)
+        self._raise_problem(value)
+        fields = handling.cookie_fields(was)
+        self._cookies = was._cookies
+        if was._session is not None:
+            self._session = was._session
+        self._fields.pop(found.app, None)
+        self._fields[found.app] = fields
+        return serialize.normal_data(value) if isinstance(value, Result) else value
+
+    def _raise_problem(self, value: Any) -> None:
+        response = self._request.answered_with
+        if response is None:
+            return
+        if response.problem is not None:
+            raise response.problem
+        if response.status >= 400:
+            raise HttpError(response.status, value if isinstance(value, str) else "")
+
+    def _forget_status(self) -> None:
+        """The answer to a document is 200, whatever became of its calls."""
+        response = self._request.answered_with
+        if response is None:
+            return
+        if response.problem is not None:
+            self._request.start_anew()
+        else:
+            response.status, response.reason = 200, ""
 
     def _fault(self, found: Found, error: BaseException) -> RpcFault:
         if isinstance(error, RpcFault):

@@ -9,6 +9,7 @@ import msgspec
 from skitai.errors import HttpError, Unsupported
 from skitai.results import Result
 from skitai.stream import Stream, of
+from skitai.wire import tree, xmlrpc
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
@@ -55,3 +56,18 @@ def to_json(value: Any) -> bytes:
         return _encode(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise Unsupported(f"returned a value that JSON cannot carry: {error}") from None
+
+
+def to_xml(value: dict[str, Any] | tuple[Any, ...]) -> str:
+    """A dict of one key, the root, as a document; a tuple as the `<params>` of an XML-RPC call.
+
+    Raises Unsupported for a value that XML cannot carry.
+    """
+    try:
+        if isinstance(value, dict):
+            return tree.dump(value)
+        if isinstance(value, tuple):
+            return xmlrpc.dump_params(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Unsupported(f"XML cannot carry this: {error}") from None
+    raise Unsupported(f"XML is made of a dict with one key, or a tuple; got {type(value).__name__}")

@@ -64,7 +64,7 @@ class WAS:
     def cookie(self) -> Cookies:
         """The client's cookies; what is set here goes into the response."""
         if self._cookies is None:
-            is_secure = self._wasc.httpserver.is_tls
+            is_secure = self.request.scheme == "https"
             self._cookies = Cookies(self.request.get_header("cookie"), is_secure)
         return self._cookies
 
@@ -77,7 +77,7 @@ class WAS:
         if self._session is None:
             if not self.app.has_session:
                 raise WrongUse("was.session: write app.use_session (True) beside the app first")
-            is_secure = self._wasc.httpserver.is_tls
+            is_secure = self.request.scheme == "https"
             self._session = self._wasc.sessions.open(self.request.get_header("cookie"), is_secure)
         return self._session
 
@@ -118,6 +118,17 @@ class WAS:
     def tojson(value: Any) -> str:
         """A value as JSON. Raises TypeError for what JSON cannot carry."""
         return serialize.to_json(value).decode()
+
+    @staticmethod
+    def toxml(value: dict[str, Any] | tuple[Any, ...]) -> str:
+        """A dict with one key as an XML document, a tuple as the params of an XML-RPC call.
+
+            was.toxml({"order": {"@id": "5", "item": ["tea", "milk"]}})
+
+        "@id" is an attribute, a list an element for each of its values, "#text" what stands
+        beside attributes. Raises TypeError for what XML cannot carry.
+        """
+        return serialize.to_xml(value)
 
     # --- other servers ---
 

@@ -200,6 +200,8 @@ def _worker(
         threads=server["threads"],
         threads_max=_threads_max(server, complaints),
         limits=worker.Limits(**{field: server[key] for field, key in LIMIT_FIELDS.items()}),
+        upload_dir=_upload_dir(server, home, complaints),
+        trusted_proxies=server["trusted_proxies"],
         static_max_age=server["static_max_age"],
         result_cache_entries=server["num_result_cache_max"],
         session_timeout=server["sessiontimeout"],
@@ -246,6 +248,13 @@ def _threads_max(server: Values, complaints: Complaints) -> int:
         message = f"threads_max: {threads_max} is less than threads, which is {threads}"
         complaints.add(server.line_of("threads_max"), message)
     return max(threads, threads_max)
+
+
+def _upload_dir(server: Values, home: Path, complaints: Complaints) -> str:
+    path: str = os.path.abspath(home / server["upload_dir"])
+    if "upload_dir" in server.lines and not os.path.isdir(path):
+        complaints.add(server.line_of("upload_dir"), f"upload_dir: there is no directory {path}")
+    return path
 
 
 def _tls(

@@ -94,6 +94,10 @@ LIMIT_FIELDS = {
     "body_timeout": "body_timeout",
     "body_rate": "min_body_rate",
     "keepalive_timeout": "keepalive_timeout",
+    "upload_size": "max_upload_size",
+    "upload_file_size": "max_upload_file_size",
+    "upload_field_size": "max_upload_field_size",
+    "upload_parts": "max_upload_parts",
 }
 
 # Least values keep a slip of the pen from making a server that refuses everybody.
@@ -107,6 +111,7 @@ SERVER = (
     Key("name", values.server_name, "", "the server's name; the conf's if left out"),
     Key("sessiontimeout", values.whole_seconds(1), f"{_WORKER.session_timeout}", "then it is over"),
     Key("proxy", values.switch, "no", "also a forward proxy, for all that the firewall lets in"),
+    Key("trusted_proxies", values.proxies, "", "whose X-Forwarded-For and the like are believed"),
     Key("static_max_age", values.whole_seconds(0), f"{_WORKER.static_max_age}", "of static files"),
     Key(
         "num_result_cache_max",
@@ -120,6 +125,11 @@ SERVER = (
     Key("max_header_size", values.size(256), f"{_LIMITS.header_size}", "all lines; beyond it 431"),
     Key("max_headers", values.whole(1), f"{_LIMITS.headers}", "header lines; beyond it 431"),
     Key("max_body_size", values.size(1), f"{_LIMITS.body_size}", "beyond it 413"),
+    Key("max_upload_size", values.size(1), f"{_LIMITS.upload_size}", "a form with files; then 413"),
+    Key("max_upload_file_size", values.size(1), f"{_LIMITS.upload_file_size}", "each; then 413"),
+    Key("max_upload_field_size", values.size(1), f"{_LIMITS.upload_field_size}", "each; then 413"),
+    Key("max_upload_parts", values.whole(1), f"{_LIMITS.upload_parts}", "of a form; then 413"),
+    Key("upload_dir", values.text, _WORKER.upload_dir, "where files of forms are until answered"),
     Key("max_queue", values.whole(1), f"{_LIMITS.queue}", "waiting requests; beyond it 503"),
     Key("header_timeout", values.seconds(0.01), f"{_LIMITS.header_timeout:g}", "then 408"),
     Key("body_timeout", values.seconds(0.01), f"{_LIMITS.body_timeout:g}", "a pause; then 408"),

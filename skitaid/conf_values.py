@@ -124,6 +124,27 @@ def server_name(value: str) -> str:
     return value
 
 
+def proxies(value: str) -> tuple[str, ...]:
+    """Addresses, networks like `10.0.0.0/8`, and `unix:`, with commas or blanks between them."""
+    return tuple(_proxy(each) for each in value.replace(",", " ").split())
+
+
+def _proxy(value: str) -> str:
+    if value == "unix:":
+        return value
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        pass
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{shown(value)} is neither an IP address, a network like 10.0.0.0/8, nor unix:"
+        ) from None
+    raise ValueError(f"{shown(value)} is an address within a network; did you mean {network}?")
+
+
 def user(value: str) -> str:
     """A user of this machine, or "" for whoever it is."""
     try:

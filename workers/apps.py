@@ -6,20 +6,23 @@ directories. Its directory goes to the front of sys.path, so that it finds the m
 
 from __future__ import annotations
 
-import importlib.util
-import logging
+import importlib
 import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from types import ModuleType
+from importlib.util import module_from_spec
+from inspect import getfile
+from types import ModuleType, TracebackType
 
 from skitai.app import Application
 from skitai.wasc import Wasc
 
+from . import sources
 from .settings import AppRoute, Route
 
-log = logging.getLogger(__name__)
+_OUR_FILES = [__file__, getfile(Application), importlib.__file__]
+_OURS = ("<frozen importlib", *(os.path.join(os.path.dirname(each), "") for each in _OUR_FILES))
 
 
 class AppFailed(Exception):
@@ -44,16 +47,25 @@ def load(route: AppRoute) -> Application:
     if directory not in sys.path:
         sys.path.insert(0, directory)
     try:
-        module = _import(_module_name(route.file), route.file)
+        return import_app(_module_name(route.file), route.file)
+    except AppFailed as error:
+        raise AppFailed(f"{route.where}: {error}") from None
     except BaseException as error:  # whatever an app's import raises, SystemExit included
-        trace = "".join(traceback.format_exception(_without_loader_frames(error)))
-        raise AppFailed(f"{route.where}: {route.file} does not import:\n{trace.rstrip()}") from None
+        text = f"{route.where}: {route.file} does not import:\n{trace_of(error)}"
+        raise AppFailed(text) from None
+
+
+def import_app(name: str, file: str) -> Application:
+    """Import the module of an app under that name, in place of the one that has it.
+
+    Raises whatever the import raises, or AppFailed for a module without an app.
+    """
+    module = _import(name, file)
     app = getattr(module, "app", None)
     if not isinstance(app, Application):
         what = "has no global named app" if app is None else f"has an app that is {app!r}"
-        raise AppFailed(
-            f"{route.where}: {route.file} {what}; write app = ssgi.Application(__name__)"
-        )
+        raise AppFailed(f"{file} {what}; write app = ssgi.Application(__name__)")
+    app.module = module
     return app
 
 
@@ -63,29 +75,34 @@ def start(apps: Mapping[str, Application], wasc: Wasc) -> None:
         try:
             app.start(wasc)
         except BaseException as error:
-            trace = "".join(traceback.format_exception(error))
-            raise AppFailed(f"{file}: its startup has failed:\n{trace.rstrip()}") from None
+            text = f"{file}: its startup has failed:\n{trace_of(error)}"
+            raise AppFailed(text) from None
 
 
 def end(apps: Mapping[str, Application], wasc: Wasc) -> None:
-    """Call `@app.shutdown`, then let registered objects clean up; one that fails is logged."""
-    for file, app in apps.items():
-        try:
-            app.end(wasc)
-        except Exception:
-            log.exception("%s: its shutdown has failed", file)
+    """Call `@app.shutdown`, of the last app first, then let registered objects clean up."""
+    for app in reversed(list(apps.values())):
+        app.end(wasc)
     wasc.cleanup()
 
 
+def trace_of(error: BaseException) -> str:
+    """The traceback as text, from the first line on that is not of this server."""
+    error = error.with_traceback(_without_our_frames(error.__traceback__))
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
 def _import(name: str, file: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None  # the conf takes .py files only
-    module = importlib.util.module_from_spec(spec)
+    spec = sources.installed().spec_of(name, file)
+    module = module_from_spec(spec)
+    before = sys.modules.get(name)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        spec.loader.exec_module(module)  # type: ignore[union-attr]  # a file has one
     except BaseException:
         del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
         raise
     return module
 
@@ -96,14 +113,7 @@ def _module_name(file: str) -> str:
     return f"{stem}_{abs(hash(file)):x}" if stem in sys.modules else stem
 
 
-def _without_loader_frames(error: BaseException) -> BaseException:
-    """The traceback from the app's own first line on."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame.f_code):
+def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next
-    return error.with_traceback(trace)
-
-
-def _is_ours(code: object) -> bool:
-    filename: str = getattr(code, "co_filename", "")
-    return filename == __file__ or filename.startswith("<frozen importlib")
+    return trace

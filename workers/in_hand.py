@@ -1,9 +1,10 @@
 """The requests in hand, and what each one is doing: for who asks why nothing moves.
 
 Nothing is noted down for this while requests are served. It is all found when asked for, by
-reading the frames of the threads and tasks: the frame of `WebCall.run` knows its request, and one
-of `HandlerThreads.park` further in knows the call that is waited for. Runs on any thread, the
-watchdog's above all, while the others go on: what it finds may be over by the time it is told.
+reading the frames of the threads and tasks: the frame of `WebCall.run` knows its request (so does
+`JobSource.run` or `Pump.pump` of a streamed response), and one of `HandlerThreads.park` further
+in knows the call that is waited for. Runs on any thread, the watchdog's above all, while the
+others go on: what it finds may be over by the time it is told.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _RUN: frozenset[CodeType] = frozenset(
     function.__code__
     for function in (WebCall.run, WebCall.run_async, RpcCall.run, JobSource.run, Pump.pump)
 )
+_ON_LOOP = frozenset((WebCall.run_async.__code__, Pump.pump.__code__))
 _WAIT: dict[CodeType, str] = {  # and the local variable that holds the call
     HandlerThreads.park.__code__: "call",
     WorkerEngine.wait_async.__code__: "call",
@@ -46,7 +48,7 @@ class AtWork:
     handler: str  # its name
     frames: tuple[FrameType, ...]  # innermost first, the handler's own and what it called
     waits_for: Any  # a Call, something like it, or None: then it runs
-    is_on_loop: bool  # an `async def` handler
+    is_on_loop: bool  # an `async def` handler, or a streamed response between two pieces
     task: asyncio.Task[None] | None = None  # of one that is suspended
 
     @property
@@ -71,7 +73,7 @@ class AtWork:
 
 
 def at_work(tasks: Iterable[asyncio.Task[None]]) -> list[AtWork]:
-    """The requests that are at their handlers. tasks: those of `async def` handlers."""
+    """The requests at their handlers. tasks: of `async def` handlers and streamed responses."""
     found = [_find(_task_frames(task), task) for task in list(tasks)]
     # After them, for of a task that runs just now only its thread knows the inner frames.
     found += [_find(_thread_frames(top)) for top in list(sys._current_frames().values())]
@@ -110,7 +112,7 @@ def _find(frames: Iterator[FrameType], task: asyncio.Task[None] | None = None) -
     for frame in frames:
         if frame.f_code in _RUN:
             call = frame.f_locals["self"]
-            is_on_loop = frame.f_code is WebCall.run_async.__code__
+            is_on_loop = frame.f_code in _ON_LOOP
             inner = inner or [frame]
             return AtWork(
                 call.request, call.handler_name, tuple(inner), waits_for, is_on_loop, task

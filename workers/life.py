@@ -11,6 +11,7 @@ it has in hand and leaves, so there are never orphans.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import socket
@@ -20,6 +21,8 @@ from enum import Enum
 from . import control
 from .scoreboard import Field, Slot, State
 from .site import WebSite
+
+MARGIN = 1.0  # seconds after drain_timeout: who is there then is hung
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +106,8 @@ class Life:
                 case None:
                     self._loop.remove_reader(self._pipe.fileno())
                     log.error("the master is gone: finishing what is in hand, then leaving")
+                    # Nobody else would end a worker that hangs in the shutdown of an app.
+                    faulthandler.dump_traceback_later(self._drain_timeout + MARGIN, exit=True)
                     self.retire()
                     return
                 case control.Retire():

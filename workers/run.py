@@ -65,6 +65,7 @@ def main(
         loop.run_until_complete(life.lead(listener))
         # One more round, so that what was closed at the end really closes.
         loop.run_until_complete(asyncio.sleep(0))
+        site.leave_nothing()
     finally:
         heartbeat.stop()
         if access_log is not None:

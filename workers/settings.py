@@ -96,6 +96,10 @@ class Limits:
     body_rate: int = 500  # bytes per second on average, after the first body_timeout: 408
     keepalive_timeout: float = 75.0  # an idle connection is closed
     queue: int = 1000  # requests waiting for a handler thread; beyond it: 503
+    upload_size: int = 2 * 1024**3  # a multipart body, for which body_size does not hold: 413
+    upload_file_size: int = 2 * 1024**3  # each file in it; beyond it: 413
+    upload_field_size: int = 1024 * 1024  # each other field; all together body_size: 413
+    upload_parts: int = 1000  # files and fields in it; beyond it: 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,8 @@ class Settings:
     threads: int = 4  # handlers that may run at once in one worker
     threads_max: int = 256  # handler threads, waiting ones included
     limits: Limits = Limits()
+    upload_dir: str = "/var/tmp"  # noqa: S108  # each worker has a directory of its own there
+    trusted_proxies: tuple[str, ...] = ()  # addresses, networks, "unix:"
     static_max_age: int = 300  # seconds
     result_cache_entries: int = 200
     session_timeout: int = 1200  # seconds

@@ -24,16 +24,21 @@ from .handoff import Handoff
 from .heartbeat import Handlers
 from .logs.access_log import AccessLog
 from .overdue import Overdue
+from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
 from .threads import HandlerThreads
 from .web import tls
 from .web.acceptor import Acceptor
+from .web.bodies import Bodies
 from .web.connection import ClientConnection
 from .web.connections import Connections
 from .web.dispatch import Dispatcher
+from .web.forwarded import Proxies
 from .web.mounts import Mounts
+from .web.upload_directory import UploadDirectory
+from .web.uploads import Uploads
 
 
 class WebSite:
@@ -66,21 +71,27 @@ class WebSite:
         )
         self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
         engine = WorkerEngine(loop, self._handoff, self._threads, self._fanout, self._tell)
-        self._apps = apps
+        self._apps = dict(apps)  # those imported anew take their places
         self._wasc = Wasc(
             engine,
             _server(settings),
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
         )
-        start(apps, self._wasc)  # before the routes are read: apps add their packages then
+        start(self._apps, self._wasc)  # before the routes are read: apps add packages then
+        mounts = Mounts(settings.routes, self._apps)
         self._dispatcher = Dispatcher(
             loop,
             settings,
-            Mounts(settings.routes, apps),
+            mounts,
             self._wasc,
             self._handoff,
             self._threads,
+            looking(self._apps, mounts, self._wasc),
         )
+        self._upload_directory = UploadDirectory(settings.upload_dir)
+        self._uploads = Uploads(limits, self._upload_directory, self._handoff)
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._choose_sink = Bodies(limits, self._uploads).choose
         self._scoreboard = scoreboard
         self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
@@ -118,6 +129,7 @@ class WebSite:
             self._siblings,
         )
         self._acceptor.open()
+        self._upload_directory.sweep()
 
     def _want_successor(self, reason: str) -> None:
         self._tell(control.WantRestart(reason))
@@ -159,10 +171,21 @@ class WebSite:
         self._fanout.close()
         self._handoff.close()
         self._connections.abort()
+
+    def leave_nothing(self) -> None:
+        """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
+        self._uploads.close()
 
     def _connection(self) -> ClientConnection:
-        return ClientConnection(self._loop, self._dispatcher, self._connections, self._limits)
+        return ClientConnection(
+            self._loop,
+            self._dispatcher,
+            self._connections,
+            self._limits,
+            self._choose_sink,
+            self._proxies,
+        )
 
 
 def _server(settings: Settings) -> Server:

@@ -15,7 +15,9 @@ def why_not(settings: Settings) -> str:
     """The reason why a worker would not boot, a traceback as a rule; "" if it would."""
     loop = uvloop.new_event_loop()
     try:
-        WebSite(loop, settings, load_all(settings.routes))
+        site = WebSite(loop, settings, load_all(settings.routes))
     except (AppFailed, ssl.SSLError, OSError) as error:
         return str(error)
+    site.close()
+    site.leave_nothing()  # what the apps have begun may keep this process from ending
     return ""

@@ -1,6 +1,7 @@
 """XML-RPC (http://xmlrpc.com/spec.md, with `nil` and `i8`), as pure functions.
 
-The standard library marshals. It also unmarshals, but through a parser that expands
+The standard library marshals, and we add what others send and expect: `i8` for what 32 bits do
+not hold, dates in any form of ISO 8601. It also unmarshals, but through a parser that expands
 entities, so the parser here is our own: the library's `Unmarshaller` behind an expat that
 refuses any document type declaration.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import re
 import xmlrpc.client
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from xml.parsers import expat
 
@@ -18,6 +21,7 @@ METHOD_NOT_FOUND = -32601  # the fault code interoperability draft of Dan Libby,
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
+_HEAD = "<?xml version='1.0'?>\n"  # UTF-8 is the default of XML
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _HARMLESS = b"\t\n\r" + bytes(range(0x20, 0x100))
 _NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
@@ -33,10 +37,39 @@ _WRONG_VALUES = (
 )
 
 
+def _dump_int(marshaller: Any, value: int, write: Callable[[str], Any]) -> None:
+    bits = value.bit_length()
+    if bits > 63 and value != -(2**63):
+        raise OverflowError(f"an integer of {bits} bits; XML-RPC has 64 with the sign, send a str")
+    tag = "int" if xmlrpc.client.MININT <= value <= xmlrpc.client.MAXINT else "i8"
+    write(f"<value><{tag}>{value}</{tag}></value>\n")
+
+
+def _refuse_instance(marshaller: Any, value: Any, write: Callable[[str], Any]) -> None:
+    # The library would send all attributes of any object, whatever they are.
+    raise TypeError(f"cannot marshal {type(value)} objects")
+
+
+class _Marshaller(xmlrpc.client.Marshaller):
+    dispatch = {
+        **xmlrpc.client.Marshaller.dispatch,
+        int: _dump_int,
+        "_arbitrary_instance": _refuse_instance,
+    }
+
+
+def _end_datetime(unmarshaller: Any, data: str) -> None:
+    unmarshaller.append(datetime.fromisoformat(data.strip()))
+
+
+class _Unmarshaller(xmlrpc.client.Unmarshaller):
+    dispatch = {**xmlrpc.client.Unmarshaller.dispatch, "dateTime.iso8601": _end_datetime}
+
+
 def dump_call(method: str, params: tuple[Any, ...]) -> bytes:
-    """A `<methodCall>`. Raises TypeError for a value that XML-RPC cannot carry."""
-    name = xmlrpc.client.escape(method)
-    return _encoded(xmlrpc.client.dumps(params, name, allow_none=True))
+    """A `<methodCall>`. Raises TypeError or OverflowError for a value that has no form."""
+    name = f"<methodName>{xmlrpc.client.escape(method)}</methodName>"
+    return _encoded(f"{_HEAD}<methodCall>\n{name}\n{_marshalled(params)}</methodCall>\n")
 
 
 def load_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
@@ -49,13 +82,23 @@ def load_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
 
 def dump_value(value: Any) -> bytes:
     """A `<methodResponse>` with one value. Raises TypeError or OverflowError if it has no form."""
-    return _encoded(xmlrpc.client.dumps((value,), methodresponse=True, allow_none=True))
+    return _encoded(f"{_HEAD}<methodResponse>\n{_marshalled((value,))}</methodResponse>\n")
 
 
 def dump_fault(code: int, message: str) -> bytes:
     """A `<methodResponse>` with a `<fault>`; what XML has no form for is a `?` in its message."""
-    text = _NOT_XML.sub("?", message)
-    return _encoded(xmlrpc.client.dumps(xmlrpc.client.Fault(code, text)))
+    fault = _marshalled(xmlrpc.client.Fault(code, carried(message)))
+    return _encoded(f"{_HEAD}<methodResponse>\n{fault}</methodResponse>\n")
+
+
+def dump_params(params: tuple[Any, ...]) -> bytes:
+    """A `<params>` element alone. Raises as `dump_value`."""
+    return _encoded(_marshalled(params))
+
+
+def carried(text: str) -> str:
+    """A text with a `?` for each character that XML has no form for."""
+    return _NOT_XML.sub("?", text)
 
 
 def load_response(body: bytes) -> Any:
@@ -66,10 +109,13 @@ def load_response(body: bytes) -> Any:
     return params[0]
 
 
+def _marshalled(params: tuple[Any, ...] | xmlrpc.client.Fault) -> str:
+    return _Marshaller("utf-8", allow_none=True).dumps(params)
+
+
 def _encoded(document: str) -> bytes:
-    # dumps() writes a declaration only for calls and only without an encoding of its own,
-    # and UTF-8 is the default of XML. It lets pass what XML 1.0 section 2.2 has no form for,
-    # and CR, which a parser would read as LF (section 2.11).
+    # The library lets pass what XML 1.0 section 2.2 has no form for, and CR, which a parser
+    # would read as LF (section 2.11).
     if "\r" in document:
         document = document.replace("\r", "&#13;")
     try:
@@ -90,7 +136,7 @@ def _not_xml(document: str) -> TypeError:
 
 def _load(body: bytes) -> tuple[tuple[Any, ...], str | None]:
     # The stubs call Unmarshaller's life-cycle methods private; expat calls them by name.
-    target: Any = xmlrpc.client.Unmarshaller(use_datetime=True, use_builtin_types=True)
+    target: Any = _Unmarshaller(use_datetime=True, use_builtin_types=True)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse_doctype

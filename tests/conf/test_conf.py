@@ -97,6 +97,9 @@ def test_unknown_key_that_is_like_no_other(home: Path) -> None:
         ("body_timeout = 1d", "1d is not a time; write seconds, or like 30s, 5m, 1h"),
         ("max_body_size = 5mb", "5mb is not a size; write bytes, or like 64k, 5m, 1g"),
         ("max_body_size = 0", "0 is too small; the least is 1"),
+        ("trusted_proxies = proxy.example.com", "proxy.example.com is neither an IP address"),
+        ("trusted_proxies = 10.0.0.1/8", "within a network; did you mean 10.0.0.0/8?"),
+        ("trusted_proxies = unix", "unix is neither an IP address"),
         ("max_request_line = 10", "10 is too small; the least is 64"),
         ("securekey = abc", "a key needs at least 6 characters"),
         ("securekey = long-enough short", "a key needs at least 6 characters"),
@@ -191,6 +194,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     name = shop
     sessiontimeout = 1h
     proxy = on
+    trusted_proxies = 127.0.0.1, 10.0.0.0/8 ::1, unix:
     static_max_age = 5m
     num_result_cache_max = 2000
     securekey = new-key-1   old-key-2
@@ -199,6 +203,11 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     max_header_size = 32K
     max_headers = 50
     max_body_size = 1g
+    max_upload_size = 1m
+    max_upload_file_size = 2m
+    max_upload_field_size = 3k
+    max_upload_parts = 9
+    upload_dir = app
     max_queue = 10
     header_timeout = 0.5
     body_timeout = 1.5m
@@ -219,12 +228,16 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     assert (settings.port, settings.processes, settings.drain_timeout) == (80, 2, 0.0)
     assert settings.worker == worker.Settings(
         name="shop",
-        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:32"),),
+        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:38"),),
         ip="::1",
         port=80,
         threads=3,
         threads_max=30,
-        limits=worker.Limits(4096, 32768, 50, 1024**3, 0.5, 90.0, 1024, 10.0, 10),
+        limits=worker.Limits(
+            *(4096, 32768, 50, 1024**3, 0.5, 90.0, 1024, 10.0, 10), 1024**2, 2 * 1024**2, 3072, 9
+        ),
+        upload_dir=str(home / "app"),
+        trusted_proxies=("127.0.0.1/32", "10.0.0.0/8", "::1/128", "unix:"),
         static_max_age=300,
         result_cache_entries=2000,
         session_timeout=3600,
@@ -252,6 +265,14 @@ def test_variables_of_the_environment(home: Path) -> None:
     """Secrets may stay out of the file."""
     text = f"{ROUTES}[server]\nsecurekey = ${{KEY}}\n"
     assert load(home, text, {"KEY": "from-outside"}).worker.secure_keys == ("from-outside",)
+
+
+def test_upload_dir_starts_at_the_home_and_must_exist(home: Path) -> None:
+    """Uploads would fail much later."""
+    load_with = f"{ROUTES}[server]\nupload_dir = app\n"
+    assert load(home, load_with).worker.upload_dir == str(home / "app")
+    complaint = refused_key(home, "upload_dir = none")
+    assert complaint == f"web.conf:4: upload_dir: there is no directory {home}/none"
 
 
 # the file and its sections
@@ -407,17 +428,19 @@ def test_route_to_a_wrong_cluster_is_not_complained_about(home: Path) -> None:
 
 
 @pytest.mark.parametrize("again", ["/x", "/x/"])
-def test_two_apps_on_one_prefix(home: Path, again: str) -> None:
+def test_same_target_twice_on_one_prefix(home: Path, again: str) -> None:
     """The second could never answer; both lines are named."""
     complaint = refused_route(home, f"/x = app/webapp\n/ = app/static\n{again} = app/webapp.py")
-    assert complaint == f"web.conf:4: {again}: this prefix has its app in line 2; remove one"
+    assert complaint == f"web.conf:4: {again}: line 2 says the same; remove one"
 
 
-def test_two_clusters_on_one_prefix(home: Path) -> None:
-    """The same for clusters."""
-    text = "[@a]\nmembers = a\n[@b]\nmembers = b\n[routes:line]\n/x = @a\n/x = @b\n"
+@pytest.mark.parametrize("target", ["@b", "app/webapp"])
+def test_target_behind_a_cluster(home: Path, target: str) -> None:
+    """The cluster answers all, so it would never be asked; a directory is, since files come first."""
+    routes = f"/x = @a\n/x = app/static\n/x = {target}\n"
+    text = f"[@a]\nmembers = a\n[@b]\nmembers = b\n[routes:line]\n{routes}"
     assert refusal(home, text) == [
-        "web.conf:7: /x: this prefix has its cluster in line 6; remove one"
+        "web.conf:8: /x: the cluster in line 6 answers all below it; write this one first"
     ]
 
 

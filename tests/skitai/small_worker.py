@@ -7,6 +7,7 @@ from typing import Any
 from imagined_engine import ImaginedEngine
 
 from skitai.app import Application
+from skitai.caller import Caller
 from skitai.request import Request
 from skitai.seal import Seal
 from skitai.session import Sessions
@@ -28,7 +29,7 @@ def request(path: str = "/", method: str = "GET", body: bytes = b"", **fields: s
     sent = [
         (name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in fields.items()
     ]
-    made = Request(method, path.encode(), sent, body, "1.1", "192.0.2.7")
+    made = Request(method, path.encode(), sent, body, "1.1", Caller("192.0.2.7"))
     made.path = target
     return made
 

@@ -82,7 +82,7 @@ def test_package_that_was_added_before_the_start() -> None:
     package.startup(lambda wasc, given: calls.append("package"))
     app.add_package(module(package=package))
 
-    app.start(cast(Any, None))
+    app.start(cast(Any, object()))
 
     assert calls == ["app", "package"]
 
@@ -93,8 +93,10 @@ def test_shutdown_goes_the_other_way_round() -> None:
     app.shutdown(lambda wasc, given: calls.append("app"))
     package.shutdown(lambda wasc, given: calls.append("package"))
     app.add_package(module(package=package))
+    wasc = cast(Any, object())
+    app.start(wasc)
 
-    app.end(cast(Any, None))
+    app.end(wasc)
 
     assert calls == ["package", "app"]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from skitai.caller import Caller
 from skitai.errors import HttpError
 from skitai.request import FORM, Request, decode_path
 
@@ -23,7 +24,7 @@ def request(
     fields = list(FIELDS)
     if kind is not None:
         fields.append((b"Content-Type", kind))
-    return Request(method, target.encode(), fields, body, "1.1", "192.0.2.1")
+    return Request(method, target.encode(), fields, body, "1.1", Caller("192.0.2.1"))
 
 
 def test_what_it_is() -> None:
@@ -31,7 +32,7 @@ def test_what_it_is() -> None:
     made = request("/a%20b?c", method="PUT")
 
     assert (made.method, made.command, made.uri) == ("PUT", "put", "/a%20b?c")
-    assert (made.version, made.peer) == ("1.1", "192.0.2.1")
+    assert (made.version, made.remote_addr) == ("1.1", "192.0.2.1")
     assert repr(made) == "<Request PUT /a%20b?c from 192.0.2.1>"
 
 
@@ -57,9 +58,9 @@ def test_header_fields() -> None:
         (b" text/xml ;a", b"text/xml"),
     ],
 )
-def test_content_type(value: bytes | None, kind: bytes) -> None:
+def test_media_type(value: bytes | None, kind: bytes) -> None:
     """The media type alone, in lower case."""
-    assert request(kind=value).content_type == kind
+    assert request(kind=value).media_type == kind
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,52 @@ def test_args_that_cannot_be_read(target: str, body: bytes) -> None:
 
     assert raised.value.status == 400
     assert "query or form cannot be read" in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "value"),
+    [
+        (b'{"a": 1}', b"application/json", {"a": 1}),
+        (b'{"a": 1}', b"application/problem+json; charset=utf-8", {"a": 1}),
+        (b"[1, 2]", b"Application/JSON", [1, 2]),
+        (b"null", b"application/json", None),
+        (b"", b"application/json", None),
+        (b'{"a": 1}', b"text/plain", None),
+        (b'{"a": 1}', None, None),
+    ],
+)
+def test_json(body: bytes, kind: bytes | None, value: Any) -> None:
+    """The body's value if its type says that it is JSON; read once."""
+    made = request("/", body, kind)
+
+    assert made.json == value
+    assert made.json is made.json
+    assert made.body == body
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "args"),
+    [
+        ("/?a=1", b'{"a": 2, "b": [3]}', {"a": ["1", 2], "b": [3]}),
+        ("/?a=1&a=2", b'{"a": [3]}', {"a": ["1", "2", [3]]}),
+        ("/?a=1", b'[{"a": 2}]', {"a": "1"}),
+        ("/?a=1", b"null", {"a": "1"}),
+        ("/?a=1", b"", {"a": "1"}),
+    ],
+)
+def test_args_of_json(target: str, body: bytes, args: dict[str, Any]) -> None:
+    """Members of an object are arguments, behind those of the query; other values give none."""
+    assert request(target, body, b"application/json").args == args
+
+
+@pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b'"\xff"', b"NaN", b"[" * 100_000, b"1 2"])
+def test_json_that_cannot_be_read(body: bytes) -> None:
+    """The client is told that it is its fault, whoever asks."""
+    made = request("/", body, b"application/json")
+    for look in (lambda: made.json, lambda: made.args):
+        with pytest.raises(HttpError, match="The body cannot be read as JSON") as raised:
+            look()
+        assert raised.value.status == 400
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ TEXT = st.text(IN_XML | st.sampled_from("\t\n\r<>&'\"]"))
 VALUES = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**31), 2**31 - 1)
+    | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False)
     | st.binary()
     | st.datetimes(datetime.datetime(1000, 1, 1)).map(lambda at: at.replace(microsecond=0, fold=0))
@@ -61,18 +61,36 @@ def test_text_that_xml_cannot_carry(value: Any) -> None:
         xmlrpc.dump_value(value)
 
 
-@pytest.mark.parametrize("value", [object(), 1j, {1: 2}, {1, 2}])
+class Account:
+    """One whose attributes are nobody's business."""
+
+    def __init__(self) -> None:
+        self.password = "hunt2"
+
+
+@pytest.mark.parametrize("value", [object(), Account(), 1j, {1: 2}, {1, 2}])
 def test_values_without_a_form(value: Any) -> None:
     """They are refused as well."""
     with pytest.raises(TypeError):
         xmlrpc.dump_value(value)
 
 
-@pytest.mark.parametrize("value", [2**31, -(2**31) - 1])
+@pytest.mark.parametrize(
+    "value", [2**63, -(2**63) - 1, 10**5000], ids=["2**63", "-2**63 - 1", "10**5000"]
+)
 def test_integers_that_are_too_large(value: int) -> None:
-    """XML-RPC has 32 bits."""
-    with pytest.raises(OverflowError):
+    """Beyond 64 bits there is no form; the message says what to send instead."""
+    with pytest.raises(OverflowError, match=r"bits; XML-RPC has 64 with the sign, send a str"):
         xmlrpc.dump_value(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [(2**31 - 1, "int"), (2**31, "i8"), (-(2**31), "int"), (-(2**31) - 1, "i8"), (2**63 - 1, "i8")],
+)
+def test_only_what_32_bits_do_not_hold_is_an_i8(value: int, tag: str) -> None:
+    """Any server understands an int."""
+    assert f"<{tag}>{value}</{tag}>".encode() in xmlrpc.dump_value(value)
 
 
 def response(value: str) -> bytes:
@@ -99,6 +117,23 @@ def response(value: str) -> bytes:
 def test_forms_others_send(text: str, value: Any) -> None:
     """As other libraries write them."""
     assert xmlrpc.load_response(response(text)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("20260102T03:04:05", datetime.datetime(2026, 1, 2, 3, 4, 5)),
+        (" 2026-01-02T03:04:05 ", datetime.datetime(2026, 1, 2, 3, 4, 5)),
+        ("20260102T03:04:05.5", datetime.datetime(2026, 1, 2, 3, 4, 5, 500_000)),
+        ("20260102T03:04:05Z", datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)),
+        ("20260102", datetime.datetime(2026, 1, 2)),
+    ],
+)
+def test_dates_others_send(text: str, value: datetime.datetime) -> None:
+    """With hyphens, fractions of a second, a zone, which the specification has not."""
+    element = f"<value><dateTime.iso8601>{text}</dateTime.iso8601></value>"
+
+    assert xmlrpc.load_response(response(element)) == value
 
 
 def test_other_encodings() -> None:

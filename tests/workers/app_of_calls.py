@@ -57,6 +57,11 @@ def kind(was, value):
     return type(value).__name__
 
 
+@app.route("/number_of")
+def number_of(was, text):
+    return int(text)
+
+
 @app.route("/now")
 def now(was):
     return datetime.datetime(2026, 1, 2, 3, 4, 5)
@@ -75,7 +80,7 @@ class Unspeakable(Exception):
         raise ZeroDivisionError
 
 
-def fail(how):
+def fail(was, how):
     match how:
         case "error":
             raise ValueError("bad luck")
@@ -94,7 +99,7 @@ def fail(how):
         case "surrogates":
             raise ValueError(os.fsdecode(b"a\xff"))
         case "huge-code":
-            raise RpcFault(2**40, "more than XML-RPC has")
+            raise RpcFault(2**70, "more than XML-RPC has")
         case "surrogates-fault":
             raise RpcFault(17, "a\udcffb")
         case "surrogates-http":
@@ -103,15 +108,22 @@ def fail(how):
             return object()
         case "control":
             return "a\0b"
+        case "stream":
+            return iter("abc")
+        case "status":
+            was.response.start(409)
+            return "taken"
+        case "response-error":
+            return was.response.error(410, "no longer")
         case "lone":
             return "a\ud800"
 
 
 @app.route("/fail")
 def sync_fail(was, how):
-    return fail(how)
+    return fail(was, how)
 
 
 @app.route("/async/fail")
 async def async_fail(was, how):
-    return fail(how)
+    return fail(was, how)

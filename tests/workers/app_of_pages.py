@@ -24,7 +24,7 @@ def request(was):
     return {
         "method": was.request.method,
         "uri": was.request.uri,
-        "peer": was.request.peer,
+        "peer": was.request.remote_addr,
         "version": was.request.version,
         "size": len(was.request.body),
         "header": was.request.get_raw_header(),

@@ -24,8 +24,11 @@ from typing import Any, cast
 from skitai.request import Request
 from skitaid.workers.settings import Limits
 from skitaid.workers.web import reply
+from skitaid.workers.web.bodies import Bodies
 from skitaid.workers.web.connection import ClientConnection
 from skitaid.workers.web.connections import Connections
+from skitaid.workers.web.forwarded import NOBODY, Proxies
+from skitaid.workers.web.uploads import Uploads
 
 
 @dataclass(order=True)
@@ -53,6 +56,8 @@ class FakeLoop:
 
     def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
         self._soon.append((callback, args))
+
+    call_soon_threadsafe = call_soon  # there are no threads
 
     def call_at(self, when: float, callback: Callable[..., Any]) -> Timer:
         timer = Timer(when, next(self._numbers), callback)
@@ -241,14 +246,19 @@ class FakeClient:
         is_tls: bool = False,
         connections: Connections | None = None,
         loop: FakeLoop | None = None,
+        uploads: Uploads | None = None,
+        proxies: Proxies = NOBODY,
     ) -> None:
+        """uploads: None for tests that send none."""
         self.loop = loop or FakeLoop()
         self.site = FakeSite()
         any_loop = cast(asyncio.AbstractEventLoop, self.loop)
         self.connections = connections or Connections(any_loop)
         self.transport = FakeTransport(self.loop, is_tls)
+        limits = limits or Limits()
+        bodies = Bodies(limits, cast(Uploads, uploads))
         self.connection = ClientConnection(
-            any_loop, self.site, self.connections, limits or Limits()
+            any_loop, self.site, self.connections, limits, bodies.choose, proxies
         )
         self.transport.protocol = self.connection
         self.connection.connection_made(self.transport)

@@ -129,6 +129,9 @@ FAULTS = [
     ("fail", ("object",), FAILED, "a value that RPC cannot carry"),
     ("fail", ("lone",), FAILED, "a value that RPC cannot carry"),
     ("deep", (100_000,), FAILED, "a value that RPC cannot carry"),
+    ("fail", ("stream",), FAILED, "a value that RPC cannot carry"),
+    ("fail", ("status",), 409, "taken"),
+    ("fail", ("response-error",), 410, "no longer"),
 ]
 BOTH_KINDS = [*FAULTS, *(("async.fail", *row[1:]) for row in FAULTS if row[0] == "fail")]
 IDS = [f"{name[:12]} {params}" for name, params, *_ in BOTH_KINDS]
@@ -148,6 +151,22 @@ def test_xml_faults(
     assert xml.hello() == "hello nobody"
 
 
+@pytest.mark.parametrize("value", [2**31, -(2**63)])
+def test_integers_of_64_bits(server: Server, xml: Any, value: int) -> None:
+    """Both ways, as i8; the client of the standard library reads it, and cannot write it."""
+    param = f"<params><param><value><i8>{value}</i8></value></param></params>"
+    body = f"<methodCall><methodName>same</methodName>{param}</methodCall>"
+
+    assert f"<i8>{value}</i8>" in post(server, "/rpc2", "text/xml", body).text
+    assert xml.number_of(str(value)) == value
+
+
+def test_integers_that_xml_cannot_carry(xml: Any) -> None:
+    """The caller is told how large it was, and what could be sent."""
+    with pytest.raises(xmlrpc.client.Fault, match="an integer of 65 bits; .* send a str"):
+        xml.number_of(str(2**64))
+
+
 def test_xml_has_no_form_for_control_characters(xml: Any) -> None:
     """The client is not sent what it could not read."""
     with pytest.raises(xmlrpc.client.Fault, match="XML has no form for the character"):
@@ -161,12 +180,13 @@ def test_multicall(xml: Any) -> None:
     many.fail("fault")
     many.hello.world()
     many.none()
+    many.fail("status")
     many.fail("control")
     many.add(3, 4)
     results = many()
 
-    assert (results[0], results[2], results[5]) == (3, "hello world", 7)
-    for number, code in ((1, 17), (3, NO_METHOD), (4, FAILED)):
+    assert (results[0], results[2], results[6]) == (3, "hello world", 7)
+    for number, code in ((1, 17), (3, NO_METHOD), (4, 409), (5, FAILED)):
         with pytest.raises(xmlrpc.client.Fault) as raised:
             results[number]
         assert raised.value.faultCode == code
@@ -404,9 +424,7 @@ def test_malformed_json(server: Server, body: str) -> None:
 
 def test_json_elsewhere_is_for_the_app(server: Server) -> None:
     """A POST of application/json is a call at /rpc3 only."""
-    assert post(server, "/hello", "application/json", json.dumps(call(id=1))).text == (
-        "hello nobody"
-    )
+    assert post(server, "/hello", "application/json", '{"name": "Hans"}').text == "hello Hans"
 
 
 def test_failures_are_in_the_log(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -10,12 +11,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvloop
 
 from skitaid.workers.settings import Settings, StaticRoute
 from skitaid.workers.site import WebSite
+from skitaid.workers.web import compression, file_cache
 from skitaid.workers.web.connection import WRITE_HIGH, ClientConnection
-from skitaid.workers.web.static import CHUNK
+from skitaid.workers.web.file_stream import CHUNK
 
 SIZE = 24 * 1024 * 1024  # more than what the kernel may hold for both ends
 PATIENCE = 30.0
@@ -175,5 +178,27 @@ def test_worker_that_leaves_while_it_is_sent(tmp_path: Path) -> None:
             await some.until(lambda: some.connection._is_write_paused)
             some.site.close()
             await some.until(some.is_over)
+
+    run(test())
+
+
+def test_a_compressed_file_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is compressed once, on a thread, for all who take it."""
+    monkeypatch.setattr(file_cache, "SETTLED", 0.0)
+    ask = b"GET /a.css HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
+    text = b"a { color: green }\n" * 10_000
+
+    async def test() -> None:
+        async with served(tmp_path) as some:
+            (tmp_path / "a.css").write_bytes(text)
+            await some.send(ask)
+            head = await some.read_head()
+            size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            assert gzip.decompress(await some.read(size)) == text
+
+            monkeypatch.delitem(compression.CODERS, "gzip")
+            await some.send(ask)
+            assert b"\r\nContent-Encoding: gzip\r\n" in await some.read_head()
+            assert gzip.decompress(await some.read(size)) == text
 
     run(test())

@@ -91,7 +91,7 @@ class AccessLog:
             waited, took = b"%.1f" % (wait * 1000), b"%.1f" % ((now - began) * 1000)
         self._values += (
             self._stamp,
-            request.peer.encode() or b"-",
+            request.caller.address.encode() or b"-",
             _METHODS.get(request.method) or request.method.encode(),
             request.target,
             b"HTTP/1.1" if request.version == "1.1" else b"HTTP/1.0",
@@ -151,7 +151,7 @@ class AccessLog:
     def _json(self, request: Request, status: bytes, size: int, wait: float, now: float) -> bytes:
         entry = Entry(
             self._iso_time(now),
-            request.peer,
+            request.caller.address,
             request.method,
             request.uri,
             request.version,

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from . import encodings
 
 try:
-    import brotli
+    from brotli import compress as brotli_compress
 except ImportError:
-    brotli = None
+    brotli_compress = None
 try:
-    import zstandard
+    from zstandard import ZstdCompressor
 except ImportError:
-    zstandard = None  # type: ignore[assignment]
+    ZstdCompressor = None
 
 MIN_SIZE = 1024  # bytes; what fits into one packet anyway is not worth the work
 
-# Levels at which a response is made in about the time it takes to send; nginx's are lower.
+# Levels for responses made while somebody waits.
 _BROTLI_QUALITY = 5
 _ZSTD_LEVEL = 3
 _GZIP_LEVEL = 6
@@ -68,7 +68,7 @@ def _gzip(body: bytes) -> bytes:
 
 
 CODERS: dict[str, Callable[[bytes], bytes]] = {"gzip": _gzip}
-if brotli is not None:
-    CODERS["br"] = lambda body: brotli.compress(body, quality=_BROTLI_QUALITY)
-if zstandard is not None:
-    CODERS["zstd"] = lambda body: zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
+if brotli_compress is not None:
+    CODERS["br"] = lambda body: brotli_compress(body, quality=_BROTLI_QUALITY)
+if ZstdCompressor is not None:
+    CODERS["zstd"] = lambda body: ZstdCompressor(level=_ZSTD_LEVEL).compress(body)

@@ -3,9 +3,10 @@
 Runs on the loop; the only code that touches a client's socket. Its law:
 
 - A handler gets complete requests only. Until a request is complete its client costs memory
-  within the limits, never a thread.
+  (and disk, for an upload) within the limits, never a handler thread.
 - Responses leave in the order of the requests. Of several requests that a client sends at once
-  (pipelining) one is in hand, the others wait here parsed, and reading stops meanwhile.
+  (pipelining) one is in hand, the others wait here parsed, and reading stops meanwhile. One whose
+  body is still being stored waits here too, and those behind it.
 - The next of them is not taken in hand before the client has read enough of what it was sent.
 - Whatever is ambiguous ends the connection (RFC 9112 section 11.2): chunked in HTTP/1.0, other
   transfer codings, no or two Host lines. The parser refuses the rest: both lengths, obs-fold,
@@ -20,14 +21,13 @@ Runs on the loop; the only code that touches a client's socket. Its law:
 from __future__ import annotations
 
 import asyncio
-import select
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Protocol, cast
 
 import httptools
 
+from skitai.caller import Caller
 from skitai.pages import error_page
 from skitai.request import Request
 from skitai.response import Response
@@ -35,19 +35,20 @@ from skitai.serialize import HTML
 from skitaid.workers.logs.access_log import GONE
 from skitaid.workers.settings import Limits
 
-from . import reply, upgrade
+from . import reply, waiting
+from .arrival import Arrival
+from .body import BodySink, ChooseSink
 from .connections import NEVER, Connections
+from .forwarded import NOBODY, Proxies
 from .framing import Refusal
-from .framing import read as read_framing
+from .sockets import close_by_reset, has_bytes, peer_address
+from .waiting import Queue, Waiting
 
 LINGER = 2.0  # seconds to read on after a refusal; nginx's lingering_timeout is 5
 WRITE_HIGH = 256 * 1024  # bytes waiting to be sent at which a stream stops producing
 PIPELINE_MAX = 16  # complete requests that wait before reading stops; one with a body does too
 QUIET = 1.0  # seconds without a word after which an idle client is sent home when we leave
 FRESH = 1.0  # seconds for a first request that may be on its way when the worker leaves
-# Bytes that may come for each byte of a chunked body: chunks of one byte take 6. A guess; without
-# any limit, chunk extensions and trailers would be a way to send for ever.
-FRAMING_MAX = 16
 
 
 class Site(Protocol):
@@ -62,36 +63,26 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_access_log",
-        "_began",
-        "_body",
-        "_body_since",
-        "_body_size",
+        "_arrival",
+        "_choose_sink",
         "_connections",
-        "_continue_due",
-        "_fields",
-        "_has_deadline",
-        "_header_max",
         "_in_hand",
-        "_is_body_apart",
+        "_is_body_held",
         "_is_deaf",
         "_is_ending",
-        "_is_head_done",
+        "_is_queue_full",
         "_is_read_paused",
-        "_is_receiving",
         "_is_write_paused",
         "_keep_alive",
         "_limits",
         "_loop",
         "_may_go_on",
-        "_parser",
         "_peer",
+        "_proxies",
         "_queue",
         "_sent",
-        "_sent_id",
         "_site",
-        "_size",
         "_status",
-        "_target",
         "_transport",
         "_unsent",
         "_writable",
@@ -105,6 +96,8 @@ class ClientConnection(asyncio.Protocol):
         site: Site,
         connections: Connections,
         limits: Limits,
+        choose_sink: ChooseSink,
+        proxies: Proxies = NOBODY,
     ) -> None:
         self._loop = loop
         self._site = site
@@ -113,51 +106,32 @@ class ClientConnection(asyncio.Protocol):
         self._sent = 0  # bytes of a streamed response so far
         self._status = GONE  # of it
         self._limits = limits
-        # Bytes of a header that still arrives. It is over the limit at the latest at its end;
-        # until then some of the bytes counted may be those of a request before it.
-        self._header_max = limits.request_line + 2 * limits.header_size
+        self._choose_sink = choose_sink
+        self._proxies = proxies
         self._transport: asyncio.Transport | None = None
         self._peer = ""
-        self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[tuple[Request, bool] | Refusal] = deque()
+        self._queue: Queue = deque()
         self._in_hand: Request | None = None
         self._keep_alive = True  # after the request in hand
         self._is_ending = False  # nothing more will be answered: what is queued is the last
         self._is_deaf = False  # what comes in is thrown away
         self._may_go_on = True  # the next request may be taken in hand when this one is done
-        self._is_read_paused = False
+        self._is_queue_full = False
+        self._is_body_held = False  # by its sink
+        self._is_read_paused = False  # because of one of these
         self._is_write_paused = False
         self._unsent = 0  # bytes that waited for the client to read when it was last looked at
         self._writable: asyncio.Future[None] | None = None
-        self._continue_due = False
-        self._is_body_apart = False  # see `upgrade`: the message is complete for the parser only
         self.deadline = NEVER
         # For a stream: called when the client has gone (True), or says that it sends no more.
         self.when_left: Callable[[bool], None] | None = None
-        self._reset()
-        # None until the first request begins: what a client of ours may have sent already.
-        self._is_receiving: bool | None = None
-
-    def _reset(self) -> None:
-        """Ready for the next request to arrive."""
-        self._target = b""
-        self._began = 0.0
-        self._sent_id = b""
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-        self._body_size = 0
-        self._body_since = 0.0  # when we began to wait for the rest of its body; 0.0 not yet
-        self._size = 0  # bytes that came since it began, without those behind another request
-        self._is_receiving = False
-        self._is_head_done = False
-        self._has_deadline = False  # for the arrival of its header
 
     # --- what the site uses ---
 
     @property
     def is_busy(self) -> bool:
         """A request is being received or answered."""
-        return self._in_hand is not None or bool(self._queue) or bool(self._is_receiving)
+        return self._in_hand is not None or bool(self._queue) or bool(self._arrival.is_receiving)
 
     @property
     def in_hand(self) -> Request | None:
@@ -182,7 +156,7 @@ class ClientConnection(asyncio.Protocol):
                 self._access_log.note(request, data[9:12], len(data))
             self._finished(keep_alive)
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | bytearray) -> None:
         """A piece of a streamed response; waits while the client is slow.
 
         Raises ConnectionResetError when the client has gone.
@@ -190,7 +164,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None:
             raise ConnectionResetError("the client has gone")
         if not self._sent:
-            self._status = data[9:12]
+            self._status = bytes(data[9:12])
         self._sent += len(data)
         self._transport.write(data)
         if self._is_write_paused:
@@ -223,13 +197,15 @@ class ClientConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; a response that is not whole must not look whole."""
         if self._transport is not None:
+            if self._sent:
+                close_by_reset(self._transport)
             self._transport.abort()
 
     # --- what the book of connections uses ---
 
     def drain(self) -> None:
         """See `connections.Connection`."""
-        if self._is_receiving is None:
+        if self._arrival.is_receiving is None:
             self._set_deadline(FRESH)
         elif not self.is_busy:
             self._close_when_quiet()
@@ -241,7 +217,7 @@ class ClientConnection(asyncio.Protocol):
                 self._set_deadline(self._limits.body_timeout)
             else:
                 self.abort()
-        elif self._is_receiving:
+        elif self._arrival.is_receiving:
             self._refuse(Refusal(408, "The request did not arrive in time."))
         else:
             self._close_when_quiet()
@@ -259,7 +235,7 @@ class ClientConnection(asyncio.Protocol):
         if wait > 0.0:
             self.deadline = self._loop.time() + wait
             self._connections.watch(self.deadline)
-        elif not _has_bytes(self._transport):
+        elif not has_bytes(self._transport):
             self._close()
 
     def _is_read_on(self) -> bool:
@@ -273,7 +249,10 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
-        self._peer = _peer_address(transport)
+        self._peer = peer_address(transport)
+        caller = Caller(self._peer, "https" if transport.get_extra_info("sslcontext") else "http")
+        proxies = self._proxies.speaking(self._peer)
+        self._arrival = Arrival(self, caller, proxies, self._limits, self._choose_sink)
         self._connections.add(self)
         # A client that connects owes its first request within the header's time.
         is_leaving = self._connections.is_draining
@@ -281,8 +260,8 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        del self._parser  # it holds our callbacks: the cycle would wait for the collector
-        self._queue.clear()
+        self._arrival.close()
+        waiting.clear(self._queue)
         if self._in_hand is not None:
             self._note_stream(self._in_hand)
             self._in_hand = None
@@ -301,7 +280,7 @@ class ClientConnection(asyncio.Protocol):
             return False  # the transport closes
         if self.when_left is not None:
             self.when_left(False)
-        self._is_receiving = False  # what has begun to arrive never will
+        self._arrival.give_up()
         self._is_ending = True
         self._rearm()
         return self._transport.can_write_eof()  # TLS closes in any case, and warns about a True
@@ -309,14 +288,15 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
-        self._size += len(data)
+        arrival = self._arrival
+        arrival.size += len(data)
         try:
             try:
-                self._parser.feed_data(data)
+                arrival.parser.feed_data(data)
             except httptools.HttpParserUpgrade as wish:
-                self._feed_after_upgrade(data[wish.args[0] :])
+                arrival.feed_after_upgrade(data[wish.args[0] :])
         except httptools.HttpParserCallbackError as error:
-            # A Refusal raised in one of the callbacks below comes wrapped.
+            # A Refusal raised in a callback comes wrapped.
             if not isinstance(error.__context__, Refusal):
                 raise
             self._refuse(error.__context__)
@@ -324,67 +304,41 @@ class ClientConnection(asyncio.Protocol):
             if not self._is_ending:
                 self._refuse(Refusal(400, f"This is not a valid HTTP/1.1 request: {error}."))
         else:
-            if self._is_receiving:
+            if arrival.is_receiving:
                 self._watch_arrival(len(data))
-
-    def _feed_after_upgrade(self, data: bytes) -> None:
-        # We switch to no other protocol, which the client must accept (RFC 9110 section 7.8),
-        # so what follows is the body, if there is one, or the next request.
-        while True:
-            if self._is_body_apart:
-                self._is_body_apart = False
-                self._parser = upgrade.parser_of_body(self._parser, self._fields, self)
-            else:
-                self._parser = httptools.HttpRequestParser(self)
-            try:
-                self._parser.feed_data(data)
-                return
-            except httptools.HttpParserUpgrade as wish:
-                data = data[wish.args[0] :]
 
     def _watch_arrival(self, size: int) -> None:
         """The parser has eaten `size` bytes and wants more: is it too late, is it too much?"""
+        arrival = self._arrival
         if self._is_deaf:  # closed by the answer to a request before it
-            self._reset()
-        elif self._is_head_done:
-            self._watch_body()
-        else:
-            if not self._has_deadline:  # from its first byte on, whatever trickles in after that
-                self._has_deadline = True
-                if not self._size:  # it began behind another: no more is known than this
-                    self._size = min(size, self._limits.header_size)
-                self._rearm()
-            if self._size > self._header_max:
-                self._refuse(Refusal(431, "The request header is too large."))
-
-    def _watch_body(self) -> None:
-        if self._size > FRAMING_MAX * self._body_size + self._header_max:
-            self._refuse(Refusal(400, "The body has far more framing than content."))
-        elif self._is_timed():
-            now = since = self._loop.time()
-            limits = self._limits
-            if self._body_since:
-                since = min(now, self._body_since + self._body_size / limits.body_rate)
-            else:
-                self._body_since = now
-            self.deadline = since + limits.body_timeout
+            arrival.give_up()
+            return
+        if not arrival.is_head_done and not arrival.has_deadline:
+            # From its first byte on, whatever trickles in after that.
+            arrival.has_deadline = True
+            if not arrival.size:  # it began behind another: no more is known than this
+                arrival.size = min(size, self._limits.header_size)
+            self._rearm()
+        excess = arrival.excess()
+        if excess is not None:
+            self._refuse(excess)
+        elif arrival.is_head_done and self._is_timed():
+            self.deadline = arrival.body_deadline(self._loop.time())
             self._connections.watch(self.deadline)
 
     def _is_timed(self) -> bool:
         """Whether the client owes the rest of a request: not while it is we who make it wait."""
-        if self._is_write_paused or self._is_read_paused or self._continue_due:
+        if self._is_write_paused or self._is_read_paused or self._arrival.continue_due:
             return False
-        return bool(self._is_receiving)
+        return bool(self._arrival.is_receiving)
 
     def _rearm(self) -> None:
         """What the client owes has changed: it has the whole time for it from now on."""
         if self._is_write_paused:
             return  # it owes us to read
         if self._is_timed():
-            self._body_since = 0.0
-            limits = self._limits
-            self._set_deadline(limits.body_timeout if self._is_head_done else limits.header_timeout)
-        elif self._in_hand is not None or self._queue:
+            self._set_deadline(self._arrival.time_from_now())
+        elif self._in_hand is not None or self._queue or self._is_body_held:
             self.deadline = NEVER
         elif not self._is_deaf:
             self._set_deadline(self._limits.keepalive_timeout)
@@ -407,130 +361,103 @@ class ClientConnection(asyncio.Protocol):
         if self._queue:
             self._loop.call_soon(self._next)
 
-    # --- httptools callbacks ---
+    # --- what arrives: arrival.Owner ---
 
-    def on_message_begin(self) -> None:
-        self._is_receiving = True
-        self._began = monotonic()
+    def wants_continue(self) -> None:
+        if self._in_hand is None and not self._queue:
+            self._send_continue()
 
-    def on_url(self, piece: bytes) -> None:
-        self._target += piece
-        if len(self._target) > self._limits.request_line:
-            raise Refusal(414, "The request line is too long.")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_head_done:
-            return  # a trailer field; none is known here, and it must not pass for a header
-        self._fields.append((name, value))
-        if len(self._fields) > self._limits.headers:
-            raise Refusal(431, f"More than {self._limits.headers} header fields.")
-
-    def on_headers_complete(self) -> None:
-        framing = read_framing(self._fields, self._parser.get_http_version())
-        self._sent_id = framing.sent_id
-        if not 0 < self._size <= self._limits.header_size:  # 0: it came behind another
-            size = sum(len(name) + len(value) + 4 for name, value in self._fields)
-            if size > self._limits.header_size:
-                raise Refusal(431, "The request header is too large.")
-        if framing.length > self._limits.body_size:
-            raise Refusal(413, f"The body is larger than {self._limits.body_size} bytes.")
-        self._is_head_done = True
-        if framing.length or framing.is_chunked:
-            self._is_body_apart = self._parser.should_upgrade()
-        if framing.wants_continue:
-            self._continue_due = True
-            if self._in_hand is None and not self._queue:
-                self._send_continue()
-
-    def on_body(self, piece: bytes) -> None:
-        self._continue_due = False  # the client has not waited for it
-        self._body_size += len(piece)
-        if self._body_size > self._limits.body_size:
-            raise Refusal(413, f"The body is larger than {self._limits.body_size} bytes.")
-        self._body.append(piece)
-
-    def on_message_complete(self) -> None:
-        if self._is_body_apart:
-            return
-        parser = self._parser
-        request = Request(
-            parser.get_method().decode("ascii"),
-            self._target,
-            self._fields,
-            b"".join(self._body),
-            parser.get_http_version(),
-            self._peer,
-            self._began,
-            self._sent_id,
-        )
-        keep_alive = parser.should_keep_alive()
+    def arrived(self, request: Request, keep_alive: bool, sink: BodySink | None) -> None:
         if not keep_alive:
             self._is_ending = True
-        self._continue_due = False
-        self._reset()
-        if self._in_hand is None and self._may_go_on and not self._queue:
+        if sink is None and self._in_hand is None and self._may_go_on and not self._queue:
             self.deadline = NEVER
             self._in_hand = request
             self._keep_alive = keep_alive
             self._connections.began()
             self._site.handle(self, request)
         elif not self._is_deaf:
-            self._enqueue(request, keep_alive)
+            self._enqueue(Waiting(request, keep_alive, sink))
+        elif sink is not None:
+            sink.abandon()
+
+    def hold_body(self) -> None:
+        self._is_body_held = True
+        self._check_reading()
+
+    def release_body(self) -> None:
+        self._is_body_held = False
+        self._check_reading()
+
+    def body_stored(self, sink: BodySink) -> None:
+        waiting.complete(self._queue, sink)
+        self._next()
+
+    def body_refused(self, sink: BodySink, refusal: Refusal) -> None:
+        waiting.cut(self._queue, sink)
+        self._end_with(refusal)
 
     # --- the queue ---
 
-    def _enqueue(self, request: Request, keep_alive: bool) -> None:
-        """Keep a complete request until those before it are answered: `_next` is to come."""
-        assert self._transport is not None
-        self._queue.append((request, keep_alive))
-        if request.body or len(self._queue) >= PIPELINE_MAX:
-            self._is_read_paused = True
-            self._transport.pause_reading()
-        self._rearm()
+    def _enqueue(self, entry: Waiting) -> None:
+        """Keep a request until those before it are answered: `_next` is to come."""
+        self._queue.append(entry)
+        if entry.sink is not None or entry.request.body or len(self._queue) >= PIPELINE_MAX:
+            self._is_queue_full = True
+        self._check_reading()
 
     def _next(self) -> None:
         """Take the next request in hand, if there is one and it may."""
-        if not self._queue or self._in_hand is not None or not self._may_go_on:
+        if self._in_hand is not None or not self._may_go_on:
             return
-        entry = self._queue.popleft()
+        entry = waiting.take(self._queue)
         if isinstance(entry, Refusal):
             self._send_refusal(entry)
-            return
-        self._in_hand, self._keep_alive = entry
-        self._connections.began()
-        if not self._is_receiving:
-            self.deadline = NEVER
-        self._site.handle(self, self._in_hand)
+        elif entry is not None:
+            self._in_hand, self._keep_alive = entry.request, entry.keep_alive
+            self._connections.began()
+            if self._is_queue_full and len(self._queue) < PIPELINE_MAX:
+                self._is_queue_full = False
+                self._check_reading()
+            elif not self._arrival.is_receiving:
+                self.deadline = NEVER
+            self._site.handle(self, entry.request)
 
     def _finished(self, keep_alive: bool) -> None:
         """The response to the request in hand has been written."""
-        self._in_hand = None
+        request, self._in_hand = self._in_hand, None
         self._connections.ended()
+        assert request is not None
+        if request.upload is not None and not request.is_given_up:  # else its handler still runs
+            request.upload.discard()
         if not keep_alive:
             self._close()
-            return
-        if self._queue:
-            if self._is_read_paused and len(self._queue) < PIPELINE_MAX:
-                self._read_on()
+        elif self._queue:
             self._loop.call_soon(self._next)  # not from here: long queues would nest deep
         elif self._is_ending:
             self._close()
-        elif self._continue_due:
+        elif self._arrival.continue_due:
             self._send_continue()
-        elif not self._is_receiving and not self._is_write_paused:
+        elif not self._arrival.is_receiving and not self._is_write_paused:
             # An answer that promised to stay may have crossed with the order to leave.
             is_leaving = self._connections.is_draining
             self._set_deadline(QUIET if is_leaving else self._limits.keepalive_timeout)
 
-    def _read_on(self) -> None:
+    def _check_reading(self) -> None:
+        """Read on, unless too much waits: requests for their turn, or a body for its sink."""
         assert self._transport is not None
-        self._is_read_paused = False
-        self._transport.resume_reading()
+        too_much = self._is_queue_full or self._is_body_held
+        if too_much is not self._is_read_paused:
+            self._is_read_paused = too_much
+            if too_much:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
         self._rearm()
 
     def _send_continue(self) -> None:
         assert self._transport is not None
-        self._continue_due = False
+        self._arrival.continue_due = False
         self._transport.write(reply.CONTINUE)
         self._rearm()
 
@@ -538,9 +465,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer after what is queued, then close; hear nothing more."""
-        if self._is_deaf:
-            return  # closed meanwhile
-        self._reset()
+        if not self._is_deaf:  # closed meanwhile
+            self._end_with(refusal)
+
+    def _end_with(self, refusal: Refusal) -> None:
+        self._arrival.give_up()
         self._is_deaf = True
         self._is_ending = True
         self._queue.append(refusal)
@@ -559,6 +488,8 @@ class ClientConnection(asyncio.Protocol):
             self._access_log.refused(self._peer, refusal.status, len(data))
         if self._transport.can_write_eof():  # TLS has no half-close
             self._transport.write_eof()
+        self._is_queue_full = self._is_body_held = False  # what comes is thrown away
+        self._check_reading()
         self._unsent = self._transport.get_write_buffer_size()
         self._set_deadline(LINGER)
 
@@ -569,7 +500,8 @@ class ClientConnection(asyncio.Protocol):
         self._is_deaf = True
         self._is_ending = True
         self._may_go_on = False
-        self._queue.clear()
+        self._arrival.give_up()
+        waiting.clear(self._queue)
         self._unsent = self._transport.get_write_buffer_size()
         self._transport.close()
         self.deadline = NEVER
@@ -579,18 +511,3 @@ class ClientConnection(asyncio.Protocol):
     def _set_deadline(self, seconds: float) -> None:
         self.deadline = self._loop.time() + seconds
         self._connections.watch(self.deadline)
-
-
-def _has_bytes(transport: asyncio.BaseTransport) -> bool:
-    """Whether something has arrived that the loop has not seen yet; its end counts too."""
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _peer_address(transport: asyncio.BaseTransport) -> str:
-    peer = transport.get_extra_info("peername")
-    if not isinstance(peer, tuple):
-        return ""  # a unix socket
-    address: str = peer[0]
-    return address.removeprefix("::ffff:")  # IPv4 on a dual-stack listener

@@ -75,9 +75,14 @@ class FileCache:
         self._entries[path] = entry
         return entry
 
-    def keep(self, path: str, entry: Entry, coding: str, page: Page) -> None:
-        """Add a page to an entry, which is in the book from now on if it was not."""
+    def keep(
+        self, path: str, now: Stamp, offers: Offers, looked: float, coding: str, page: Page
+    ) -> None:
+        """Take in a page; the file's other pages stay if it is as it was. See `Entry`."""
+        entry = self._entries.get(path)
         self.drop(path)
+        if entry is None or entry.stamp != now or entry.offers != offers:
+            entry = Entry(now, offers, looked)
         entry.pages[coding] = page
         if entry.size > self._limit:
             return

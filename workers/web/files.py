@@ -1,55 +1,37 @@
 """Files for GET and HEAD: from memory, from the disk in one piece, or streamed.
 
 Runs on the loop. What lives here: `FileCache`, the small files of this worker. A file that is in
-it costs one stat and one write. The loop reads what the kernel has in memory and waits for no
-disk but for the first 64 KiB of a file; the rest is read, and everything is compressed, on an
-executor thread. A response that turns out not to be what its header said breaks the connection.
+it costs one stat and one write. The loop waits for the disk only to open a file and for the first
+64 KiB; beyond that it reads what the kernel has in memory, and an executor thread reads the rest
+and compresses. A file that turns out to be shorter than was said breaks the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
-import os
 import secrets
-import stat
-import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from skitai.request import Request
 from skitaid.workers.settings import Settings
 
-from . import answers, encodings, media_types, reply, representation, static
-from .compression import CODERS, MIN_SIZE, is_compressible
+from . import answers, encodings, reply, representation, static
 from .connection import ClientConnection
-from .file_cache import Entry, FileCache, Offers, Page, is_settled
+from .file_cache import Entry, FileCache, Page
+from .file_stream import stream
 from .mounts import Mounts
+from .open_file import SUFFIXES, OpenFile, offers_of, open_file
 from .ranges import Span
-from .representation import Plan, Representation
+from .representation import Plan, Representation, is_plain_get, unmet
 
 CACHE_SIZE = 16 * 1024 * 1024  # bytes of each worker's memory
-AT_ONCE = 64 * 1024  # bytes: a file up to this size is read in one piece, and kept
-COMPRESSED_MAX = 1024 * 1024  # bytes: larger ones are compressed beforehand or not at all
-CHUNK = 256 * 1024  # bytes of a file that are read at once
-LOOK_EVERY = 1.0  # seconds between two looks for a cached file's new neighbours
-
-SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+AT_ONCE = 64 * 1024  # bytes: a file up to this size is read and sent in one piece, and kept
+LOOK_EVERY = 1.0  # seconds between two looks for new neighbours of a file in memory
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An open file, and what is to be sent of it."""
-
-    file: io.FileIO
-    path: str
-    size: int
-    representation: Representation
-    coder: str  # the coding that is still to be made, "" if its bytes are sent as they are
 
 
 class Files:
@@ -88,86 +70,99 @@ class Files:
         found: static.Candidate,
     ) -> bool:
         codings = _codings(request)
-        stamp = static.stamp(found.status)
-        entry = self._cache.get(found.path, stamp)
-        if entry is not None:
-            coding = encodings.choose(codings, entry.offers)
-            page = entry.pages.get(coding)
-            if self._is_outdated(found, entry, coding):
-                self._cache.drop(found.path)
-            elif page is not None:
-                self._send_page(connection, request, page)
-                return True
+        page = self._from_memory(found, codings)
+        if page is not None:
+            _send_page(connection, request, page)
+            return True
         try:
-            self._open(connection, request, directory, found.path, codings)
+            opened = open_file(directory, found.path, codings, self._max_age)
         except FileNotFoundError:  # it has just gone, or may not be served
             return False
         except OSError as error:
             log.error("%s %s: the file cannot be read: %s", request.method, request.uri, error)
-            answers.error(connection, request, 404, f"There is nothing at {request.path}.")
+            if isinstance(error, PermissionError):
+                answers.error(connection, request, 404, f"There is nothing at {request.path}.")
+            else:  # too many open files, a broken disk: it is there, and will be again
+                answers.error(connection, request, 500, "The file cannot be read now.")
+            return True
+        self._from_disk(connection, request, opened)
         return True
 
-    # --- from memory ---
+    def _from_memory(self, found: static.Candidate, codings: tuple[str, ...]) -> Page | None:
+        entry = self._cache.get(found.path, static.stamp(found.status))
+        if entry is None:
+            return None
+        coding = encodings.choose(codings, entry.offers)
+        if entry.offers and self._has_other_neighbours(found, entry, coding):
+            self._cache.drop(found.path)
+            return None
+        return entry.pages.get(coding)
 
-    def _is_outdated(self, found: static.Candidate, entry: Entry, coding: str) -> bool:
-        """Whether the neighbours of a file are others than when it was taken in."""
-        if not entry.offers:
-            return False
+    def _has_other_neighbours(self, found: static.Candidate, entry: Entry, coding: str) -> bool:
+        """Whether the one that is to be sent has changed; now and then, whether any has."""
         now = self._loop.time()
         if now - entry.looked >= LOOK_EVERY:
             entry.looked = now
-            return entry.offers != _offers(found.path, found.status)
-        neighbour = entry.offers.get(coding)
-        if neighbour is None:
+            return entry.offers != offers_of(found.path, found.status)
+        stamp = entry.offers.get(coding)
+        if stamp is None:
             return False
         status = static.status_of(found.path + SUFFIXES[coding])
-        return status is None or static.stamp(status) != neighbour
+        return status is None or static.stamp(status) != stamp
 
-    def _send_page(self, connection: ClientConnection, request: Request, page: Page) -> None:
-        if (
-            request.version == "1.1"
-            and connection.keep_alive
-            and representation.is_plain_get(request)
-        ):
-            connection.respond(request, reply.prepared(page.lines, page.body), True)
-            return
-        found = page.representation
-        plan = representation.unmet(request, found) or _plan(request, found, len(page.body))
-        body = b"".join(
-            page.body[piece.start : piece.stop] if isinstance(piece, Span) else piece
-            for piece in plan.pieces
-        )
-        self._send(connection, request, plan, body)
+    def _from_disk(self, connection: ClientConnection, request: Request, opened: OpenFile) -> None:
+        refusal = unmet(request, opened.representation)
+        if refusal is not None:
+            opened.file.close()
+            _send(connection, request, refusal)
+        elif not opened.is_made:
+            self._run(self._encode(connection, request, opened))
+        elif opened.size <= AT_ONCE:
+            with _breaking_off(connection, opened):
+                page = opened.read()
+                self._keep(opened, page)
+                _send_page(connection, request, page)
+        else:
+            self._run(self._stream(connection, request, opened))
 
-    def _send(
-        self, connection: ClientConnection, request: Request, plan: Plan, body: bytes = b""
+    async def _encode(
+        self, connection: ClientConnection, request: Request, opened: OpenFile
     ) -> None:
-        keep_alive = connection.keep_alive
-        head = _head(request, plan, keep_alive)
-        is_head = request.method == "HEAD"
-        connection.respond(request, head if is_head else head + body, keep_alive)
+        with _breaking_off(connection, opened):
+            page = await self._loop.run_in_executor(None, opened.read)
+            self._keep(opened, page)
+            _send_page(connection, request, page)
 
-    # --- from the disk ---
+    def _keep(self, opened: OpenFile, page: Page) -> None:
+        if opened.is_settled:
+            now = self._loop.time()
+            self._cache.keep(opened.path, opened.stamp, opened.offers, now, opened.coding, page)
 
-    def _open(
-        self,
-        connection: ClientConnection,
-        request: Request,
-        directory: str,
-        path: str,
-        codings: tuple[str, ...],
+    async def _stream(
+        self, connection: ClientConnection, request: Request, opened: OpenFile
     ) -> None:
-        """Raises OSError."""
-        file, status = static.open_below(directory, path)
-        kind = media_types.of(path)
-        offers = _offers(path, status)
-        coding = encodings.choose(codings, offers)
-        entry = Entry(static.stamp(status), offers, self._loop.time())
-        neighbour = offers.get(coding)
-        if neighbour is not None:
-            file.close()
-            file, status = static.open_below(directory, path + SUFFIXES[coding])
-            ...
+        with _breaking_off(connection, opened):
+            plan = _plan(request, opened.representation, opened.size)
+            if request.method == "HEAD":
+                _send(connection, request, plan)
+                return
+            keep_alive = connection.keep_alive
+            await connection.send(_head(request, plan, keep_alive))
+            await stream(self._loop, connection, opened.file, plan.pieces)
+            connection.end(request, keep_alive)
+
+
+@contextmanager
+def _breaking_off(connection: ClientConnection, opened: OpenFile) -> Iterator[None]:
+    """Close the file in the end, and the connection at once if the file cannot be read."""
+    with opened.file:
+        try:
+            yield
+        except ConnectionResetError:
+            pass  # the client has gone, and nobody else waits for this
+        except (OSError, EOFError) as error:
+            log.error("%s broke off while being sent: %s", opened.path, error)
+            connection.abort()
 
 
 def _codings(request: Request) -> tuple[str, ...]:
@@ -176,3 +171,34 @@ def _codings(request: Request) -> tuple[str, ...]:
     if accept is None or (request.method == "GET" and request.field(b"range") is not None):
         return ()
     return encodings.preferred(accept.decode("latin-1"))
+
+
+def _send_page(connection: ClientConnection, request: Request, page: Page) -> None:
+    if request.version == "1.1" and connection.keep_alive and is_plain_get(request):
+        connection.respond(request, reply.prepared(page.lines, page.body), True)
+        return
+    found = page.representation
+    plan = unmet(request, found) or _plan(request, found, len(page.body))
+    _send(connection, request, plan, page.body)
+
+
+def _send(connection: ClientConnection, request: Request, plan: Plan, content: bytes = b"") -> None:
+    """In one piece. content: of the representation, if a body of its spans is sent."""
+    keep_alive = connection.keep_alive
+    data = _head(request, plan, keep_alive)
+    if request.method != "HEAD":
+        data += b"".join(
+            content[piece.start : piece.stop] if isinstance(piece, Span) else piece
+            for piece in plan.pieces
+        )
+    connection.respond(request, data, keep_alive)
+
+
+def _plan(request: Request, found: Representation, size: int) -> Plan:
+    return representation.plan(request, found, size, secrets.token_hex(12).encode("ascii"))
+
+
+def _head(request: Request, plan: Plan, keep_alive: bool) -> bytes:
+    return reply.head_of(
+        plan.status, plan.lines, plan.length, keep_alive=keep_alive, version=request.version
+    )

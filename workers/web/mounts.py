@@ -8,15 +8,21 @@ path answers it. A path below a prefix does not fall back to a shorter one.
 
 A path that no rule has, but would with a slash at its end, or without the one it has, is moved
 there.
+
+The loop replaces an app that was imported anew while handler threads look up RPC methods: each
+mount and each entry found beforehand is whole by itself, the old one or the new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from skitai.app import Application
+from skitai.errors import RpcFault
 from skitai.table import Found, Table
+from skitai.wire.jsonrpc import INTERNAL_ERROR
 from skitaid.workers.settings import AppRoute, ClusterRoute, StaticRoute
 from skitaid.workers.settings import Route as ConfRoute
 
@@ -39,6 +45,14 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """The path belongs to an app that was changed and does not come up."""
+
+    sentence: str  # where, and what is wrong
+    page: bytes  # the same with the traceback
+
+
+@dataclass(frozen=True, slots=True)
 class Proxied:
     """The path belongs to a cluster."""
 
@@ -57,9 +71,13 @@ class Below:
 class _Mount:
     base: str  # without trailing slash: "" for the root
     is_directory_like: bool
-    app: Application | None
-    file: str  # of the app
-    cluster: str
+    cluster: str = ""
+    file: str = ""  # of the app
+    served: tuple[Application, Table] | None = None  # that app and its rules
+    failed: Failed | None = None  # when the file has another app now, which does not come up
+
+
+Answer = Found | Moved | Missed | Failed | Proxied | None
 
 
 class Mounts:
@@ -76,38 +94,40 @@ class Mounts:
                     directories.setdefault(base, []).append(route.directory)
                 case AppRoute():
                     is_directory_like = len(route.prefix) > 1 and route.prefix.endswith("/")
-                    app = apps[route.file]
-                    mounts.append(_Mount(base, is_directory_like, app, route.file, ""))
+                    mounts.append(_Mount(base, is_directory_like, file=route.file))
                 case ClusterRoute():
-                    mounts.append(_Mount(base, False, None, "", route.cluster))
+                    mounts.append(_Mount(base, False, route.cluster))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
         self._directories = sorted(directories.items(), key=lambda item: -len(item[0]))
-        self._read_tables()
-
-    def _read_tables(self) -> None:
-        self._tables = {
-            mount.file: Table(mount.app) for mount in self._mounts if mount.app is not None
-        }
-        self._exact: dict[str, Found] = {}
+        for file, app in apps.items():
+            self._set(file, served=(app, Table(app)))
         self._exact = self._find_exact()
+
+    def replace(self, file: str, app: Application) -> None:
+        """The app of that file was imported anew."""
+        self._set(file, served=(app, Table(app)), failed=None)
+        self._exact = self._find_exact()
+
+    def fail(self, file: str, failed: Failed) -> None:
+        """The app of that file was changed, and this is what its requests get."""
+        self._set(file, failed=failed)
+        self._exact = self._find_exact()
+
+    def _set(self, file: str, **values: Any) -> None:
+        self._mounts = [
+            replace(mount, **values) if mount.file == file else mount for mount in self._mounts
+        ]
 
     def _find_exact(self) -> dict[str, Found]:
         """The paths without parameters, found beforehand, since most requests are for them."""
         places = [
             (mount.base + entry.route.rule, next(iter(entry.route.methods)))
             for mount in self._mounts
-            if mount.app is not None
-            for entry in self._tables[mount.file].exact()
+            if mount.served is not None
+            for entry in mount.served[1].exact()
         ]
         found = ((path, self._search(path, method)) for path, method in places)
         return {path: each for path, each in found if isinstance(each, Found)}
-
-    def replace(self, file: str, app: Application) -> None:
-        """The app of that file was imported anew."""
-        self._mounts = [
-            replace(mount, app=app) if mount.file == file else mount for mount in self._mounts
-        ]
-        self._read_tables()
 
     @property
     def has_directories(self) -> bool:
@@ -126,39 +146,40 @@ class Mounts:
         """Those of the rules without parameters."""
         return list(self._exact)
 
-    def file_of(self, path: str) -> str:
-        """The file of the app that a path belongs to, "" if it is none's."""
-        for mount in self._mounts:
-            if _is_below(path, mount.base):
-                return mount.file
-        return ""
+    def is_in_devel(self, path: str) -> bool:
+        """Whether an app that a path may belong to is in development mode."""
+        longest = next((each.base for each in self._mounts if _is_below(path, each.base)), None)
+        there = (each.served for each in self._mounts if each.base == longest)
+        return any(served is not None and served[0].is_devel() for served in there)
 
-    def find(self, path: str, method: str) -> Found | Moved | Missed | Proxied | None:
+    def find(self, path: str, method: str) -> Answer:
         """Who answers a path, when no file does."""
         found = self._exact.get(path)
         if found is not None and method in found.route.methods:
             return found
         return self._search(path, method)
 
-    def _search(self, path: str, method: str) -> Found | Moved | Missed | Proxied | None:
+    def _search(self, path: str, method: str) -> Answer:
         base: str | None = None
         missed: Missed | None = None
         for mount in self._mounts:
             if not _is_below(path, mount.base) or base not in (None, mount.base):
                 continue
             base = mount.base
-            if mount.app is None:
+            if mount.failed is not None:
+                return mount.failed
+            if mount.served is None:
                 return Proxied(mount.cluster)
             rest = path[len(base) :]
             if not rest and mount.is_directory_like:
                 return Moved(base + "/")
-            table = self._tables[mount.file]
+            app, table = mount.served
             match = table.match(rest or "/", method)
             if isinstance(match, tuple):
                 entry, params = match
-                return Found(mount.app, entry.route, params, entry.levels, base, table)
+                return Found(app, entry.route, params, entry.levels, base, table)
             if missed is None or (match and not missed.methods):
-                missed = Missed(mount.app, table, base, match)
+                missed = Missed(app, table, base, match)
         if missed is not None and not missed.methods:
             return self._moved(path, method, missed) or missed
         return missed
@@ -178,13 +199,19 @@ class Methods:
         self._mounts = mounts
 
     def find(self, name: str) -> Found | None:
-        """See `skitai.rpc.Methods`."""
-        found = self._mounts.find("/" + name.replace(".", "/"), "POST") if name else None
+        """See `skitai.rpc.Methods`. Raises RpcFault if the app of that method has failed."""
+        found = self._find(name)
+        if isinstance(found, Failed):
+            raise RpcFault(INTERNAL_ERROR, found.sentence)
         return found if isinstance(found, Found) else None
 
     def names(self) -> list[str]:
         """See `skitai.rpc.Methods`."""
-        return sorted(path.strip("/").replace("/", ".") for path in self._mounts.exact_paths())
+        names = {path.strip("/").replace("/", ".") for path in self._mounts.exact_paths()}
+        return sorted(name for name in names if isinstance(self._find(name), Found))
+
+    def _find(self, name: str) -> Answer:
+        return self._mounts.find("/" + name.replace(".", "/"), "POST") if name else None
 
 
 def _is_below(path: str, base: str) -> bool:

@@ -96,17 +96,15 @@ class Pump:
         await connection.send(self._head.data)
         if not self._head.has_body:
             return True
-        promised, size = self._head.length, 0
+        size = 0
         while piece := await source.next():
             size += len(piece)
-            if promised is not None and size > promised:
-                complain(self, f"promised {promised} bytes and gives more")
-                return False
             await connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
         if not source.is_complete:
             return False
-        if promised is not None and size < promised:
-            complain(self, f"promised {promised} bytes and gave {size}")
+        length = self._head.length
+        if length is not None and size != length:
+            complain(self, f"returned a file of {length} bytes that gave {size}")
             return False
         if is_chunked:
             await connection.send(_LAST_CHUNK)

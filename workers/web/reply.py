@@ -52,6 +52,11 @@ def ok(content_type: bytes, body: bytes) -> bytes:
     )
 
 
+def prepared(lines: bytes, body: bytes) -> bytes:
+    """The same, of fields that are bytes already; Content-Length is one of them."""
+    return b"HTTP/1.1 200 OK\r\n%b%b\r\n%b" % (_stamp.get(), lines, body)
+
+
 def head(
     status: int,
     fields: Iterable[tuple[str, str]],
@@ -66,8 +71,23 @@ def head(
     length: of the body; left out for statuses that have no body, None if it is not known.
     fields: names and values without line breaks; they are not checked again here.
     """
-    parts = [_status_line(status, reason), _stamp.get()]
-    parts += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in fields]
+    lines = [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in fields]
+    return head_of(
+        status, b"".join(lines), length, keep_alive=keep_alive, version=version, reason=reason
+    )
+
+
+def head_of(
+    status: int,
+    lines: bytes,
+    length: int | None,
+    *,
+    keep_alive: bool,
+    version: str = "1.1",
+    reason: str = "",
+) -> bytes:
+    """The same, of fields that are bytes already, each with its line end."""
+    parts = [_status_line(status, reason), _stamp.get(), lines]
     if length is not None and status not in BODILESS:
         parts.append(b"Content-Length: %d\r\n" % length)
     if not keep_alive:

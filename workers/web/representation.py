@@ -64,12 +64,15 @@ def describe(
         f"Last-Modified: {formatdate(modified, usegmt=True)}\r\n{kept}"
         "X-Content-Type-Options: nosniff\r\n"
     )
-    # A part is never one of an encoded form, see `wanted_coding`.
+    # A part is never one of an encoded form: `Files` opens the plain one for it.
     lines += f"Content-Encoding: {coding}\r\n" if coding else "Accept-Ranges: bytes\r\n"
     return Representation(
-        etag.encode("ascii"), modified, content_type.encode("ascii"), lines.encode("ascii"),
+        etag.encode("ascii"),
+        modified,
+        content_type.encode("ascii"),
+        lines.encode("ascii"),
         kept.encode("ascii"),
-    )  # fmt: skip
+    )
 
 
 def is_plain_get(request: Request) -> bool:

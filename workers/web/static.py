@@ -11,14 +11,14 @@ import io
 import os
 import stat
 from dataclasses import dataclass
+from typing import NamedTuple
 
 INDEXES = ("index.htm", "index.html")
 
 Stamp = tuple[int, int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A file that is there; whether it may be served is seen when it is opened."""
 
     path: str
@@ -55,8 +55,7 @@ def find(directory: str, rest: str) -> Candidate | IndexBelow | None:
 
 def open_below(directory: str, path: str) -> tuple[io.FileIO, os.stat_result]:
     """A regular file, and what it is. Raises OSError; FileNotFoundError if it may not be served."""
-    # Were it a pipe by now, O_NONBLOCK keeps the loop from waiting for its other end.
-    file = io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
+    file = io.FileIO(path, opener=_open)
     try:
         status = os.fstat(file.fileno())
         real = os.readlink(f"/proc/self/fd/{file.fileno()}")
@@ -68,18 +67,17 @@ def open_below(directory: str, path: str) -> tuple[io.FileIO, os.stat_result]:
     return file, status
 
 
+def _open(path: str, flags: int) -> int:
+    # Were it a pipe by now, the loop would wait for its other end.
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
 def stamp(status: os.stat_result) -> Stamp:
     """What is another when a file is another, or was written to.
 
     The time of the inode's change is part of it, as nobody can set that back.
     """
-    return (
-        status.st_ino,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_size,
-        status.st_dev,
-    )
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_dev
 
 
 def status_of(path: str) -> os.stat_result | None:

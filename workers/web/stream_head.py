@@ -8,8 +8,6 @@ from skitai.request import Request
 
 from . import reply
 
-_FRAMING = ("content-length", "transfer-encoding")
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -23,15 +21,12 @@ class Head:
 
 
 def head(request: Request, kind: str, length: int | None, keep_alive: bool) -> Head:
-    """Status and fields are those of the request's response; a Content-Length in it is a promise.
+    """Status and fields are those of the request's response.
 
-    kind: the content type if the app has set none. length: of the body, as far as it is known.
+    kind: the content type if the app has set none. length: of the body, None if it is not known.
     """
     response = request.response
-    promised = response.get("content-length", "")
-    if promised and promised.isascii() and promised.isdigit():
-        length = int(promised)
-    fields = [pair for pair in response.fields if pair[0].lower() not in _FRAMING]
+    fields = list(response.fields)
     if kind and not response.has_key("content-type"):
         fields.insert(0, ("Content-Type", kind))
     may_have_body = response.status not in reply.BODILESS
