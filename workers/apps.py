@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from skitai.app import Application
+from skitai.server import ssgi
 
 from .settings import AppRoute, Route
 
@@ -45,7 +46,7 @@ def load(route: AppRoute) -> Application:
         trace = "".join(traceback.format_exception(_without_loader_frames(error)))
         raise AppFailed(f"{route.where}: {route.file} does not import:\n{trace.rstrip()}") from None
     app = getattr(module, "app", None)
-    if not isinstance(app, Application):
+    if not isinstance(app, ssgi.Application):  # what apps import is loaded before the fork, too
         what = "has no global named app" if app is None else f"has an app that is {app!r}"
         raise AppFailed(
             f"{route.where}: {route.file} {what}; write app = ssgi.Application(__name__)"
