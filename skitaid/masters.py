@@ -15,8 +15,11 @@ from skitaid.errors import SkitaidError
 from skitaid.paths import Paths
 from skitaid.pidfile import holder
 from skitaid.places import server_control, server_pid
+from skitaid.silence import why_silent
 from skitaid.supervisor.control_call import NoAnswer, ask
-from skitaid.supervisor.control_records import Refused, Reload, Reply, Restart
+from skitaid.supervisor.control_records import Refused, Reload, Reply, Restart, Status
+
+PATIENCE = 5.0  # seconds for an answer that needs no waiting
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
@@ -63,12 +66,16 @@ def _failure(do: Callable[[str], None], name: str) -> str:
 
 
 def _ask(paths: Paths, name: str, request: msgspec.Struct, told: Callable[[str], None]) -> None:
+    control = str(server_control(paths, name))
     try:
-        reply = ask(str(server_control(paths, name)), request, _reply, None, told)
+        ask(control, Status(), _reply, PATIENCE)  # if it is awake, the rest may take its time
+        reply = ask(control, request, _reply, None, told)
     except NoAnswer as error:
-        if holder(server_pid(paths, name)) is None:
+        pid = holder(server_pid(paths, name))
+        if pid is None:
             message = f"{name} is not running; skitaid start {name} starts it"
             raise SkitaidError(message) from None
-        raise SkitaidError(f"{name} runs but does not answer: {error}") from None
+        message = f"{name} (pid {pid}) runs but does not answer: {error}{why_silent(pid)}"
+        raise SkitaidError(message) from None
     if isinstance(reply, Refused):
         raise SkitaidError(f"{name}: {reply.reason}")

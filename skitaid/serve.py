@@ -17,13 +17,16 @@ from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
 from skitaid.places import server_pid
 from skitaid.supervisor import activation, legacy, log
+from skitaid.supervisor.legacy import Legacy
 from skitaid.supervisor.lifeline import Lifeline
-from skitaid.supervisor.listeners import CannotListen
+from skitaid.supervisor.listeners import CannotListen, listen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.open_files import raise_limit
 from skitaid.supervisor.orders import ORDERS
 from skitaid.supervisor.preload import preload
+from skitaid.supervisor.privileges import let_others_enter
+from skitaid.supervisor.service_manager import ServiceManager
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.signals import hold
 from skitaid.supervisor.spawn import RunWorker
@@ -52,9 +55,11 @@ def serve(
     """
     hold(ORDERS)
     raise_limit()
+    let_others_enter()
+    service_manager = ServiceManager()
     left = _given("--legacy-fd", legacy_fd, legacy.read)
     run_dir = paths.run_dir(conf.stem)
-    settings = load_server(conf, run_dir)
+    settings, broken = _settings(conf, run_dir, left)
     notify = _given("--notify-fd", notify_fd, Notify) or Notify(None)
     lifeline = _given("--lifeline-fd", left.lifeline if left else lifeline_fd, Lifeline)
     held = left.pid_file if left else None
@@ -69,9 +74,11 @@ def serve(
             load=partial(_load, conf, run_dir),
             reopen_log=logs.reopen,
             notify=notify,
+            service_manager=service_manager,
             lifeline=lifeline,
             succession=_succession(conf, paths, pid_file),
             left=left,
+            broken=broken,
             given=None if left else activation.given(settings.port),
             not_inherited=(pid_file,),
         )
@@ -80,6 +87,21 @@ def serve(
         raise SkitaidError(f"server {settings.name}: {error}") from None
     finally:
         pid_file.remove()
+
+
+def _settings(conf: Path, run_dir: Path, left: Legacy | None) -> tuple[Settings, str]:
+    """Those of the conf. If it has broken since the trial those of the last program, and why."""
+    try:
+        settings = load_server(conf, run_dir)
+        bound = [(each.ip, each.port) for each in left.listeners] if left else []
+        if left and (settings.ip, settings.port) not in bound:
+            listen(settings.ip, settings.port).close()
+        return settings, ""
+    except (SkitaidError, CannotListen) as error:
+        last = legacy.settings_of(left) if left else None
+        if last is None:
+            raise
+        return last, str(error)
 
 
 def _run_worker(settings: Settings, *, first: bool) -> RunWorker:

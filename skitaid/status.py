@@ -25,16 +25,16 @@ import time
 
 import msgspec
 
+from skitaid import masters
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus, ServerReport
 from skitaid.log_tail import part
 from skitaid.paths import Paths
 from skitaid.pidfile import holder
 from skitaid.places import server_control, server_log, server_pid
+from skitaid.silence import why_silent
 from skitaid.supervisor.control_call import NoAnswer, ask
 from skitaid.supervisor.control_records import ServerStatus, Status, WorkerStatus
-
-PATIENCE = 5.0  # seconds for a master to answer; it never has reason to take longer
 
 _server_status = msgspec.json.Decoder(ServerStatus)
 
@@ -109,7 +109,7 @@ def _last_error(
     if master and master.last_error_at:
         return master.last_error, master.last_error_at
     if report.state == "running" and not master:
-        return f"its master (pid {report.pid}) gives no answer", time.time()
+        return _no_answer(report.pid), time.time()
     failure = report.failure
     if failure is None:
         return "", None
@@ -119,13 +119,14 @@ def _last_error(
 
 def _alone(paths: Paths, known: set[str]) -> list[ServerView]:
     """Servers that run without the fleet."""
-    names = [name for name in paths.enabled() if name not in known]
-    running = [name for name in names if holder(server_pid(paths, name)) is not None]
-    masters = [(name, _ask_master(paths, name)) for name in running]
-    return [_view_alone(name, master) for name, master in masters if master]
+    pids = {name: holder(server_pid(paths, name)) for name in paths.enabled() if name not in known}
+    return [_view_alone(paths, name, pid) for name, pid in pids.items() if pid is not None]
 
 
-def _view_alone(name: str, master: ServerStatus) -> ServerView:
+def _view_alone(paths: Paths, name: str, pid: int) -> ServerView:
+    master = _ask_master(paths, name)
+    if master is None:
+        return _view_silent(name, pid)
     return ServerView(
         name=name,
         state="alone",
@@ -142,8 +143,29 @@ def _view_alone(name: str, master: ServerStatus) -> ServerView:
     )
 
 
+def _view_silent(name: str, pid: int) -> ServerView:
+    """It runs without the fleet, and nobody can say more."""
+    return ServerView(
+        name=name,
+        state="alone",
+        pid=pid,
+        address="",
+        since=time.time(),
+        processes=0,
+        workers=[],
+        failures=0,
+        again_at=None,
+        last_error=_no_answer(pid),
+        last_error_at=time.time(),
+    )
+
+
+def _no_answer(pid: int) -> str:
+    return f"its master (pid {pid}) gives no answer{why_silent(pid)}"
+
+
 def _ask_master(paths: Paths, name: str) -> ServerStatus | None:
     try:
-        return ask(str(server_control(paths, name)), Status(), _server_status, PATIENCE)
+        return ask(str(server_control(paths, name)), Status(), _server_status, masters.PATIENCE)
     except NoAnswer:  # down, or hung: the caller knows which, by its pid
         return None

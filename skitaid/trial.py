@@ -12,6 +12,7 @@ from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.paths import Paths
 from skitaid.supervisor.listeners import CannotListen, listen
 from skitaid.supervisor.privileges import become
+from skitaid.supervisor.settings import Settings
 from skitaid.workers.trial import why_not
 
 
@@ -36,8 +37,20 @@ def run(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> NoReturn:
 def _try(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> None:
     settings = load_server(conf, paths.run_dir(conf.stem))
     if (settings.ip, settings.port) not in bound:
-        listen(settings.ip, settings.port).close()
+        _try_address(settings, bound)
     become(settings.identity, settings.umask)  # no app is ever run with the master's rights
     reason = why_not(settings.worker)
     if reason:
         raise SkitaidError(reason)
+
+
+def _try_address(settings: Settings, bound: list[tuple[str, int]]) -> None:
+    try:
+        listen(settings.ip, settings.port).close()
+    except CannotListen as error:
+        if settings.port not in (port for _, port in bound):
+            raise
+        raise SkitaidError(
+            f"{error}; if that is this server itself with another ip: a reload can change that, a"
+            " restart cannot, nor a reload with preload = yes, which is one; stop and start it"
+        ) from None

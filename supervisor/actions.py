@@ -123,6 +123,11 @@ class ReopenLog:
 
 
 @dataclass(frozen=True, slots=True)
+class Bury:
+    """Wait for the dead who are not ours."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """All workers are gone: leave the loop."""
 
@@ -146,5 +151,6 @@ Action = (
     | Become
     | Log
     | ReopenLog
+    | Bury
     | Exit
 )

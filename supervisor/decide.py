@@ -18,6 +18,7 @@ from skitaid.supervisor.actions import (
     Action,
     Announce,
     Answer,
+    Bury,
     Dump,
     Exit,
     Fork,
@@ -33,6 +34,8 @@ from skitaid.supervisor.control_records import Done, Reload, Restart, Status, St
 from skitaid.supervisor.events import (
     Asked,
     BecameNothing,
+    ChildDied,
+    ConfBroken,
     CountWanted,
     Event,
     Forked,
@@ -71,8 +74,10 @@ def decide(book: Book, event: Event, now: float) -> list[Action]:
 
 def _apply(book: Book, event: Event, now: float) -> list[Action]:
     match event:
-        case Started() | TimePassed():
+        case TimePassed():
             return []
+        case Started() | ChildDied():
+            return [Bury()]
         case Asked():
             return _asked(book, event, now)
         case StopWanted():
@@ -89,6 +94,8 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
             return restarting.trial_ended(book, event, now)
         case BecameNothing():
             return restarting.became_nothing(book, event, now)
+        case ConfBroken():
+            return restarting.conf_broken(book, event, now)
         case CountWanted():
             return _count(book, event)
         case Looked():

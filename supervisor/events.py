@@ -23,6 +23,11 @@ class TimePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildDied:
+    """Some child has died, of ours or not; of ours there is an event that says which."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forked:
     """The fork that was decided has happened; the worker is importing its apps."""
 
@@ -132,6 +137,13 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfBroken:
+    """It was good when a restart was tried, and no more when the next program has read it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BecameNothing:
     """The kernel would not run the other program."""
 
@@ -204,12 +216,14 @@ Event = (
     | WorkerDied
     | Started
     | TimePassed
+    | ChildDied
     | ReloadWanted
     | Loaded
     | LoadFailed
     | RestartWanted
     | TrialEnded
     | BecameNothing
+    | ConfBroken
     | CountWanted
     | LogsMoved
     | Looked

@@ -1,8 +1,10 @@
-"""What an exit code says, in words."""
+"""Exit codes: what one says, in words, and our own word for a defect."""
 
 from __future__ import annotations
 
 import signal
+
+EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h: our own code raised
 
 
 def describe(exit_code: int) -> str:

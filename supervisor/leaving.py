@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from skitaid.supervisor.book import Book
 from skitaid.supervisor.child import Child
 from skitaid.supervisor.legacy import Legacy, Listening, Worker
@@ -38,6 +40,7 @@ def leave(
         generations=book.generations,
         extra=book.extra,
         started=book.unix(book.started),
+        settings=msgspec.Raw(msgspec.json.encode(book.settings)),
     )
 
 

@@ -11,6 +11,8 @@ import os
 
 import msgspec
 
+from skitaid.supervisor.settings import Settings
+
 
 class Listening(msgspec.Struct, frozen=True):
     """A bound socket."""
@@ -51,6 +53,7 @@ class Legacy(msgspec.Struct, frozen=True):
     generations: int  # likewise
     extra: int  # workers more than the conf says
     started: float  # Unix time
+    settings: msgspec.Raw = msgspec.Raw(b"null")  # that the server goes by; see `settings_of`
 
     def descriptors(self) -> list[int]:
         """All that the next program needs open."""
@@ -66,12 +69,23 @@ class Legacy(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Legacy)
+_settings_decoder = msgspec.json.Decoder(Settings | None)
+
+
+def settings_of(left: Legacy) -> Settings | None:
+    """What the last program went by; None if its version and ours do not mean the same by it."""
+    try:
+        settings: Settings | None = _settings_decoder.decode(left.settings)
+    except msgspec.DecodeError:
+        return None
+    return settings
 
 
 def write(legacy: Legacy) -> int:
     """The descriptor of a memfd that holds it."""
     descriptor = os.memfd_create("skitaid-legacy")
-    os.write(descriptor, msgspec.json.encode(legacy))
+    with open(descriptor, "wb", closefd=False) as memory:
+        memory.write(msgspec.json.encode(legacy))
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 

@@ -4,53 +4,70 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 
 import psutil
 
+from skitaid.supervisor.overlap import share, unshare
 from skitaid.supervisor.title import MASTER_TITLE
-
-BACKLOG = 4096  # connections the kernel keeps while workers are busy; it cuts at somaxconn
+from skitaid.workers.backlog import BACKLOG
 
 
 class CannotListen(Exception):
     """The address cannot be bound. The message is one sentence for the operator."""
 
 
-def listen(ip: str, port: int) -> socket.socket:
-    """A non-blocking listening socket. `ip` is an address, a name, or "" for all interfaces."""
+def listen(ip: str, port: int, beside: Sequence[socket.socket] = ()) -> socket.socket:
+    """A non-blocking listening socket. `ip` is an address, a name, or "" for all interfaces.
+
+    `beside`: sockets of this process with the same port. If the address overlaps with theirs, the
+    new socket is only bound, and listens when a worker makes it (`overlap`). Raises `CannotListen`.
+    """
     try:
-        return _listen(ip, port) if ip else _listen_on_all(port)
+        return _open(ip, port, is_beside=False)
     except socket.gaierror as error:
         raise CannotListen(f"ip = {ip} is not an address: {error.strerror}") from error
     except OSError as error:
-        raise CannotListen(_why_not(ip, port, error)) from error
+        if error.errno != errno.EADDRINUSE or not beside:
+            raise CannotListen(_why_not(ip, port, error)) from error
+    share(beside)
+    try:
+        return _open(ip, port, is_beside=True)
+    except OSError as error:
+        unshare(beside)
+        raise CannotListen(_why_not_beside(ip, port, error)) from error
 
 
-def _listen(ip: str, port: int) -> socket.socket:
+def _open(ip: str, port: int, *, is_beside: bool) -> socket.socket:
+    if not ip:
+        return _open_on_all(port, is_beside)
     found = socket.getaddrinfo(ip, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, *_, sockaddr = found[0]
-    return _listener(family, sockaddr)
+    return _listener(family, sockaddr, is_beside)
 
 
-def _listen_on_all(port: int) -> socket.socket:
+def _open_on_all(port: int, is_beside: bool) -> socket.socket:
     """IPv6 and IPv4 in one socket where the machine has both, else IPv4."""
     if socket.has_dualstack_ipv6():
         try:
-            return _listener(socket.AF_INET6, ("::", port))
+            return _listener(socket.AF_INET6, ("::", port), is_beside)
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:  # IPv6 is compiled in but switched off
                 raise
-    return _listener(socket.AF_INET, ("0.0.0.0", port))
+    return _listener(socket.AF_INET, ("0.0.0.0", port), is_beside)
 
 
-def _listener(family: int, sockaddr: tuple[object, ...]) -> socket.socket:
+def _listener(family: int, sockaddr: tuple[object, ...], is_beside: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, sockaddr[0] != "::")
+        if is_beside:
+            share([sock])
         sock.bind(sockaddr)
-        sock.listen(BACKLOG)
+        if not is_beside:
+            sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError:
         sock.close()
@@ -59,10 +76,10 @@ def _listener(family: int, sockaddr: tuple[object, ...]) -> socket.socket:
 
 
 def _why_not(ip: str, port: int, error: OSError) -> str:
-    where = f"{ip or '*'}:{port}" if ":" not in ip else f"[{ip}]:{port}"
+    where = _where(ip, port)
     match error.errno:
         case errno.EADDRINUSE:
-            return f"cannot listen on {where}: {_holder(port)} already does"
+            return f"cannot listen on {where}: {_holder(_pids(port))} already does"
         case errno.EACCES:
             return f"cannot listen on {where}: ports below 1024 need root"
         case errno.EADDRNOTAVAIL:
@@ -71,17 +88,41 @@ def _why_not(ip: str, port: int, error: OSError) -> str:
             return f"cannot listen on {where}: {error.strerror}"
 
 
-def _holder(port: int) -> str:
-    """Who listens on the port, as far as we are allowed to know."""
+def _why_not_beside(ip: str, port: int, error: OSError) -> str:
+    """Somebody else is in the way, or a socket of ours that another user has made for us."""
+    us = psutil.Process()
+    others = _pids(port) - {us.pid, *(child.pid for child in us.children())}
+    if error.errno != errno.EADDRINUSE or others:
+        reason = f"{_holder(others)} already does" if others else error.strerror
+        return f"cannot listen on {_where(ip, port)}: {reason}"
+    return (
+        f"cannot listen on {_where(ip, port)} beside the address of the same port that this"
+        " server has now; stop and start it"
+    )
+
+
+def _where(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip or '*'}:{port}"
+
+
+def _pids(port: int) -> set[int]:
+    """Of those who listen on the port, as far as we are allowed to know."""
     try:
-        pids = {
+        return {
             connection.pid
             for connection in psutil.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
             and connection.laddr
             and connection.laddr.port == port
+            and connection.pid
         }
-        process = _master_of(psutil.Process(min(pid for pid in pids if pid)))
+    except (psutil.Error, PermissionError):
+        return set()
+
+
+def _holder(pids: set[int]) -> str:
+    try:
+        process = _master_of(psutil.Process(min(pids)))
         return f"{_title(process)} (pid {process.pid})"
     except (psutil.Error, PermissionError, ValueError):  # another user's, or gone just now
         return "another process"

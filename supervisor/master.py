@@ -26,23 +26,32 @@ from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.control_socket import ControlSocket
 from skitaid.supervisor.deadlines import next_deadline
 from skitaid.supervisor.decide import decide
-from skitaid.supervisor.events import Asked, BecameNothing, Event, Started, StopWanted, TimePassed
+from skitaid.supervisor.events import (
+    Asked,
+    BecameNothing,
+    ConfBroken,
+    Event,
+    Started,
+    StopWanted,
+    TimePassed,
+)
 from skitaid.supervisor.leaving import leave
 from skitaid.supervisor.legacy import Legacy
 from skitaid.supervisor.lifeline import Lifeline
 from skitaid.supervisor.loop import Loop
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.nurseries import Nurseries
-from skitaid.supervisor.orders import ORDERS
+from skitaid.supervisor.orders import NEWS
 from skitaid.supervisor.perform import Performer
 from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.service_manager import ServiceManager
+from skitaid.supervisor.service_state import service_state
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.signals import Signals
 from skitaid.supervisor.spawn import Closeable, RunWorker
 from skitaid.supervisor.succession import Succession, succeed
 from skitaid.supervisor.title import be_master
-from skitaid.supervisor.waiting import Waiter
+from skitaid.supervisor.waiting import Waiter, earliest
 from skitaid.workers.scoreboard import Scoreboard
 
 
@@ -61,10 +70,12 @@ class Master:
         *,
         load: Callable[[], Settings],
         notify: Notify,
+        service_manager: ServiceManager,
         reopen_log: Callable[[], None] = lambda: None,
         lifeline: Lifeline | None = None,
         succession: Succession | None = None,
         left: Legacy | None = None,
+        broken: str = "",
         given: socket.socket | None = None,
         not_inherited: tuple[Closeable, ...] = (),
     ) -> None:
@@ -72,13 +83,15 @@ class Master:
 
         `load` reads the conf again, and raises `CannotLoad`. `reopen_log` makes stderr a new
         file where the old one was. `left`: what the program before this one has left to us.
+        `broken`: why the conf cannot be used any more; then `settings` are among what was left.
         `given`: the socket of these settings, if somebody else has bound it.
         `not_inherited`: what the caller holds open and no worker may, as its pid file.
         """
         self._name = settings.name
+        self._broken = broken
         self._lifeline = lifeline
         self._succession = succession
-        self._service_manager = ServiceManager()
+        self._service_manager = service_manager
         self._nurseries = Nurseries(run_worker, Scoreboard(left.scoreboard if left else -1))
         for listening in left.listeners if left else []:
             bound = socket.socket(fileno=listening.descriptor)
@@ -86,7 +99,7 @@ class Master:
         if given:
             self._nurseries.adopt(settings.ip, settings.port, given)
         self._nurseries.bind(settings)
-        self._signals = Signals(ORDERS)
+        self._signals = Signals(NEWS)
         self._waiter: Waiter[Event] = Waiter()
         self._control_socket: ControlSocket[Request, Event] = ControlSocket(
             control_path(settings.run_dir),
@@ -125,21 +138,23 @@ class Master:
             next_deadline=self._next_deadline,
             exit_code=self._exit_code,
         )
-        exit_code = loop.run(first=Started(), idle=TimePassed())
+        exit_code = loop.run(first=self._first(), idle=TimePassed())
         while self._performer.exit_code is None:
             exit_code = loop.run(first=self._become(), idle=TimePassed())
         self._close()
         return exit_code
 
+    def _first(self) -> Event:
+        return ConfBroken(self._broken) if self._broken else Started()
+
     def _decide(self, event: Event, now: float) -> list[Action]:
         actions = decide(self._book, event, now)
-        self._service_manager.note(self._book, event, now)
+        self._service_manager.note(service_state(self._book, event, now), now)
         return actions
 
     def _next_deadline(self) -> float | None:
-        """Of what is to be decided, or of the next sign of life."""
-        deadlines = (next_deadline(self._book), self._service_manager.due)
-        return min((each for each in deadlines if each is not None), default=None)
+        """Of what is to be decided, or of the next word to the service manager."""
+        return earliest(next_deadline(self._book), self._service_manager.due)
 
     def _exit_code(self) -> int | None:
         """None: go on. To become another program the loop is left too, with all news handled."""
@@ -160,7 +175,12 @@ class Master:
         if self._book.stage is Stage.STOPPING:  # decided in the same moment
             return BecameNothing("the server is being stopped", become.tickets)
         assert self._succession
-        error = succeed(self._succession.command, self._legacy(become), self._signals)
+        error = succeed(
+            self._succession.command,
+            self._legacy(become),
+            self._signals,
+            self._service_manager.environment,
+        )
         return BecameNothing(f"the program cannot be run: {error}", become.tickets)
 
     def _legacy(self, become: Become) -> Legacy:
@@ -182,7 +202,7 @@ class Master:
             self._waiter.watch(self._lifeline, self._note_lifeline)
 
     def _note_signals(self) -> list[Event]:
-        return [ORDERS[number] for number in self._signals.take()]
+        return [NEWS[number] for number in self._signals.take()]
 
     def _note_lifeline(self) -> list[Event]:
         assert self._lifeline

@@ -2,7 +2,8 @@
 
 A socket is bound once, for the first generation that has its address, and stays for all later
 ones that have it too. The master's own copy is closed with the last generation that may still
-fork workers for it; workers that drain have copies of their own.
+fork workers for it; workers that drain have copies of their own. While one generation
+takes the place of another, the addresses of two sockets may overlap (`overlap`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import socket
 from dataclasses import dataclass, field
 
 from skitaid.supervisor.listeners import listen
+from skitaid.supervisor.overlap import mute, unshare
 from skitaid.supervisor.privileges import hand_over_logs
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
@@ -44,7 +46,7 @@ class Nurseries:
         """Have a socket for these settings. Raises `CannotListen`."""
         address = _address(settings)
         if address not in self._listeners:
-            self._listeners[address] = listen(*address)
+            self._listeners[address] = listen(*address, self._of_port(settings.port))
 
     def prepare(self, generation: int, settings: Settings) -> None:
         """Workers of this generation will be forked; its address is bound."""
@@ -55,19 +57,33 @@ class Nurseries:
         )
 
     def forget(self, generation: int) -> None:
-        """No more workers of it; addresses that nobody needs any more are let go."""
+        """No more workers of it; addresses that nobody needs any more are let go.
+
+        To be called before its last worker is told to drain.
+        """
         del self._nurseries[generation], self._addresses[generation]
+        for ip, port in self._unneeded():
+            if len(self._of_port(port)) > 1:
+                mute(self._listeners[ip, port])
         self.let_go()
+        if len(self._listeners) == 1:
+            unshare(self._listeners.values())
 
     def let_go(self) -> None:
         """Close the sockets of addresses that no generation has."""
-        for address in self._listeners.keys() - self._addresses.values():
+        for address in self._unneeded():
             self._listeners.pop(address).close()
 
     def not_inherited(self, generation: int) -> list[Closeable]:
         """What a worker of this generation does not need: the sockets of other addresses."""
         mine = self._addresses[generation]
         return [sock for address, sock in self._listeners.items() if address != mine]
+
+    def _unneeded(self) -> set[Address]:
+        return self._listeners.keys() - self._addresses.values()
+
+    def _of_port(self, port: int) -> list[socket.socket]:
+        return [sock for (_, other), sock in self._listeners.items() if other == port]
 
     def close(self) -> None:
         """The server ends."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from skitaid.supervisor.events import (
+    ChildDied,
     CountWanted,
     Event,
     LogsMoved,
@@ -23,3 +24,6 @@ ORDERS: dict[signal.Signals, Event] = {
     signal.SIGTTIN: CountWanted(by=1, cause="SIGTTIN"),
     signal.SIGTTOU: CountWanted(by=-1, cause="SIGTTOU"),
 }
+
+# What comes the same way, from the kernel.
+NEWS: dict[signal.Signals, Event] = {**ORDERS, signal.SIGCHLD: ChildDied()}

@@ -22,6 +22,7 @@ from skitaid.supervisor.actions import (
     Announce,
     Answer,
     Become,
+    Bury,
     Dump,
     Exit,
     Forget,
@@ -59,6 +60,7 @@ from skitaid.supervisor.events import (
 from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.nurseries import Nurseries
+from skitaid.supervisor.orphans import bury
 from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.report import with_figures
 from skitaid.supervisor.settings import CannotLoad, Settings
@@ -137,6 +139,8 @@ class Performer:
                 self.become = action
             case ReopenLog():
                 self._reopen()
+            case Bury():
+                bury(self._ours())
             case Exit():
                 self.exit_code = action.code
             case _:
@@ -228,6 +232,11 @@ class Performer:
     def _kill_trial(self) -> None:
         if self._trial:  # else it has just ended
             self._trial.kill()
+
+    def _ours(self) -> set[int]:
+        """The pids of all whom we have started and watch."""
+        trial = {self._trial.pid} if self._trial else set()
+        return trial | {process.pid for process in self._processes.values()}
 
     def _reopen(self) -> None:
         try:

@@ -2,7 +2,8 @@
 
 A master that is root binds the address and keeps its rights, to fork the next worker and to bind
 the next address; workers give theirs up before they load any app, and for good. Their logs are
-theirs: they rotate them. In a directory of somebody else's root must not follow links.
+theirs: they rotate them. In a directory of somebody else's root must not follow links. The
+directories above belong to who runs the master, and everybody may enter them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,15 @@ def identity_of(entry: pwd.struct_passwd, gid: int | None = None) -> Identity:
     """Of a user, with his own group unless another is given."""
     own = entry.pw_gid if gid is None else gid
     return Identity(entry.pw_name, entry.pw_uid, own, entry.pw_dir)
+
+
+def let_others_enter() -> None:
+    """What this process makes from now on, whatever umask it was started with.
+
+    Workers of another user have to pass through its directories. What is not for everybody, logs
+    and control sockets, is made with a mode of its own.
+    """
+    os.umask(0o022)
 
 
 def become(identity: Identity | None, umask: int) -> None:

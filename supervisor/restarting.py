@@ -11,7 +11,7 @@ import logging
 from skitaid.supervisor.actions import Action, Answer, Become, KillTrial, Log, Report, Try
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.control_records import Progress, Refused
-from skitaid.supervisor.events import BecameNothing, RestartWanted, TrialEnded
+from skitaid.supervisor.events import BecameNothing, ConfBroken, RestartWanted, TrialEnded
 from skitaid.supervisor.exit_code import describe
 from skitaid.supervisor.trying import Trying
 
@@ -50,6 +50,15 @@ def trial_ended(book: Book, event: TrialEnded, now: float) -> list[Action]:
 def became_nothing(book: Book, event: BecameNothing, now: float) -> list[Action]:
     """The kernel refused."""
     return _not_restarted(book, event.tickets, event.reason, now)
+
+
+def conf_broken(book: Book, event: ConfBroken, now: float) -> list[Action]:
+    """Of a restart there is no way back: it goes on, with the settings of the last program."""
+    reason = f"restarted, but the conf has broken since the trial and is not used:\n{event.reason}"
+    book.note_error(reason, now)
+    assert book.change
+    tickets, book.change.tickets = book.change.tickets, []
+    return [Log(logging.ERROR, reason), *_refuse(tickets, reason)]
 
 
 def _not_restarted(book: Book, tickets: tuple[int, ...], why: str, now: float) -> list[Action]:

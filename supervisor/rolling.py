@@ -112,7 +112,8 @@ def advance(book: Book, now: float) -> list[Action]:
     if wants_one_more(book) and now >= book.fork_from():
         child = book.enter(book.wanted, now)
         actions.append(Fork(child.serial, child.ordinal, child.generation))
-    return [*actions, *_leave_fallback(book), *_tell_change(book)]
+    # The address of the fallback is let go before its last worker takes what is waiting there.
+    return [*_leave_fallback(book), *actions, *_tell_change(book)]
 
 
 def wants_one_more(book: Book) -> bool:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 from skitaid.supervisor import log as process_log
+from skitaid.supervisor.exit_code import EXIT_CRASHED
 from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.privileges import become
 from skitaid.supervisor.settings import Settings
@@ -29,8 +30,6 @@ from skitaid.workers import settings as worker
 from skitaid.workers.scoreboard import Scoreboard
 
 RunWorker = Callable[[worker.Settings, socket.socket, socket.socket, int, Scoreboard], int]
-
-EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h: the worker's own code raised
 
 # A key press in the terminal reaches the whole process group; it is the master who tells.
 OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from skitaid.supervisor import legacy
@@ -26,8 +26,16 @@ class Succession:
     pid_file: int  # descriptor
 
 
-def succeed(command: Callable[[int], list[str]], left: Legacy, signals: Signals) -> OSError:
-    """Become the next program. Comes back only if the kernel refuses, with its reason."""
+def succeed(
+    command: Callable[[int], list[str]],
+    left: Legacy,
+    signals: Signals,
+    environment: Mapping[str, str],
+) -> OSError:
+    """Become the next program. Comes back only if the kernel refuses, with its reason.
+
+    `environment`: what only the next program gets, besides our own.
+    """
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, signals.numbers)
     for number in signals.take():
         signal.raise_signal(number)  # pending again, and so for who comes after us
@@ -36,7 +44,7 @@ def succeed(command: Callable[[int], list[str]], left: Legacy, signals: Signals)
     _pass_on(inherited, True)
     arguments = command(memory)
     try:
-        os.execv(arguments[0], arguments)  # noqa: S606 - our own command line
+        os.execve(arguments[0], arguments, {**os.environ, **environment})  # noqa: S606 - ours
     except OSError as error:
         _pass_on(inherited, False)
         os.close(memory)

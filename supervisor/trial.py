@@ -26,6 +26,11 @@ class Trial:
             raise
         self._pidfd = Pidfd(self._process.pid)
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def fileno(self) -> int:
         """For a `Waiter`."""
         return self._pidfd.fileno()

@@ -56,6 +56,11 @@ class Waiter(Generic[E]):
         return self._selector.get_map().get(key.fd) is key
 
 
+def earliest(*deadlines: float | None) -> float | None:
+    """Of those that are one."""
+    return min((each for each in deadlines if each is not None), default=None)
+
+
 def _timeout(deadline: float | None) -> float | None:
     if deadline is None:
         return None

@@ -16,6 +16,7 @@ from inspect import getfile
 from types import ModuleType, TracebackType
 
 from skitai.app import Application
+from skitai.server import ssgi
 from skitai.wasc import Wasc
 
 from . import sources
@@ -62,7 +63,7 @@ def import_app(name: str, file: str) -> Application:
     """
     module = _import(name, file)
     app = getattr(module, "app", None)
-    if not isinstance(app, Application):
+    if not isinstance(app, ssgi.Application):  # what apps import is loaded before the fork, too
         what = "has no global named app" if app is None else f"has an app that is {app!r}"
         raise AppFailed(f"{file} {what}; write app = ssgi.Application(__name__)")
     app.module = module

@@ -17,6 +17,7 @@ from skitai.app import Application
 
 from . import control
 from .apps import AppFailed, load_all
+from .backlog import open_backlog
 from .heartbeat import Heartbeat
 from .life import Life
 from .logs.open import ProcessLogs
@@ -38,9 +39,10 @@ def main(
 ) -> int:
     """Serve until the master says otherwise. Returns the exit code.
 
-    listener: bound and listening, shared with the other workers. pipe: this worker's end of
-    the control pipe. ordinal: which worker of the server this is, from 0; its slot on the
-    scoreboard has the same index. preloaded: the apps, if the master has imported them.
+    listener: bound, shared with the other workers; it listens when this one is ready, if not
+    before. pipe: this worker's end of the control pipe. ordinal: which worker of the server
+    this is, from 0; its slot on the scoreboard has the same index. preloaded: the apps, if the
+    master has imported them.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
     watchdog = Watchdog()  # before any other thread
@@ -54,6 +56,7 @@ def main(
     try:
         apps = load_all(settings.routes) if preloaded is None else preloaded
         site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
+        open_backlog(listener)
     except (AppFailed, ssl.SSLError, OSError) as error:
         control.send(pipe, control.BootFailed(control.cut(str(error))))
         return control.EXIT_BOOT_FAILED

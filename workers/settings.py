@@ -1,16 +1,18 @@
 """What a worker must know, decided before it is forked.
 
 Frozen records, filled by `skitaid.conf`, handed down by the master. Nothing here reads a
-file or has a default that the conf reference does not name.
+file or has a default that the conf reference does not name. All of it can be written as JSON: a
+master leaves it to the program that takes its place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class StaticRoute:
+
+class StaticRoute(msgspec.Struct, tag=True, frozen=True):
     """`prefix = /a/directory`: files below `directory` are served below `prefix`."""
 
     prefix: str
@@ -18,8 +20,7 @@ class StaticRoute:
     where: str  # "web.conf:12", for messages
 
 
-@dataclass(frozen=True, slots=True)
-class AppRoute:
+class AppRoute(msgspec.Struct, tag=True, frozen=True):
     """`prefix = /path/to/webapp`: the module `/path/to/webapp.py`, which has a global `app`."""
 
     prefix: str  # as written: a trailing slash means that the bare path redirects to it
@@ -27,8 +28,7 @@ class AppRoute:
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterRoute:
+class ClusterRoute(msgspec.Struct, tag=True, frozen=True):
     """`prefix = @name`: requests below `prefix` go to the members of `[@name]`."""
 
     prefix: str

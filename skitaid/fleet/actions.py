@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 
 from skitaid.fleet.records import FleetStatus, Reply
-from skitaid.supervisor.actions import Exit, Log
+from skitaid.supervisor.actions import Bury, Exit, Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +54,6 @@ class Settled:
     status: FleetStatus
 
 
-Action = Spawn | Signal | Look | ReadFleetConf | ReopenLog | FleetAnswer | Settled | Log | Exit
+Action = (
+    Spawn | Signal | Look | ReadFleetConf | ReopenLog | FleetAnswer | Settled | Log | Bury | Exit
+)

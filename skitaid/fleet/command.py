@@ -31,12 +31,12 @@ from skitaid.log_tail import part, size
 from skitaid.paths import Paths
 from skitaid.pidfile import AlreadyRunning, holder
 from skitaid.places import fleet_control, fleet_log, fleet_pid
+from skitaid.silence import why_silent
 from skitaid.supervisor.control_call import NoAnswer, ask
 from skitaid.supervisor.control_records import Refused
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.pidfd import Pidfd
-
-PATIENCE = 5.0  # seconds for an answer that needs no waiting
+from skitaid.supervisor.privileges import let_others_enter
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _status = msgspec.json.Decoder(FleetStatus)
@@ -82,6 +82,7 @@ def run(paths: Paths, notify: Notify | None = None, log_path: Path | None = None
     `log_path` is where stderr goes, if that is a log that may be rotated.
     """
     _check_startable(paths)
+    let_others_enter()
     return fleet.run(paths, notify or Notify(None), log_path)
 
 
@@ -130,7 +131,7 @@ def look(paths: Paths, names: Sequence[str]) -> FleetStatus:
 
 def rotate(paths: Paths, names: Sequence[str]) -> FleetStatus:
     """Make these servers write to new log files; without names all, and the fleet."""
-    return _ask(paths, Rotate(list(names)), PATIENCE)
+    return _ask(paths, Rotate(list(names)), masters.PATIENCE)
 
 
 def stop_servers(paths: Paths, names: Sequence[str], graceful: bool) -> FleetStatus:
@@ -145,6 +146,7 @@ def stop(paths: Paths, graceful: bool) -> int | None:
         return None
     try:
         process.send(signal.SIGQUIT if graceful else signal.SIGTERM)
+        process.send(signal.SIGCONT)  # else it would never hear of it, if somebody has stopped it
         process.wait()
     except ProcessLookupError:
         pass  # it has just gone by itself
@@ -163,7 +165,7 @@ def is_running(paths: Paths) -> bool:
 
 def status(paths: Paths) -> FleetStatus:
     """The fleet's word on its servers. Raises `NotRunning`."""
-    return _ask(paths, Status(), PATIENCE)
+    return _ask(paths, Status(), masters.PATIENCE)
 
 
 def _check_startable(paths: Paths) -> None:
@@ -218,12 +220,17 @@ def _wait_gone(paths: Paths) -> None:
 
 
 def _ask(paths: Paths, request: Request, timeout: float | None = None) -> FleetStatus:
+    control = str(fleet_control(paths))
     try:
-        reply = ask(str(fleet_control(paths)), request, _reply, timeout)
+        if timeout is None:  # if only it is awake
+            ask(control, Status(), _reply, masters.PATIENCE)
+        reply = ask(control, request, _reply, timeout)
     except NoAnswer as error:
-        if not is_running(paths):
+        pid = holder(fleet_pid(paths))
+        if pid is None:
             raise NotRunning from None
-        raise SkitaidError(f"skitaid runs but does not answer: {error}") from None
+        message = f"skitaid (pid {pid}) runs but does not answer: {error}{why_silent(pid)}"
+        raise SkitaidError(message) from None
     if isinstance(reply, Refused):
         raise Refusal(reply.reason)
     return reply

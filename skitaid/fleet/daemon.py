@@ -11,9 +11,9 @@ from typing import NoReturn
 from skitaid.errors import SkitaidError
 from skitaid.output import to_log
 from skitaid.supervisor import log as process_log
+from skitaid.supervisor.exit_code import EXIT_CRASHED
 from skitaid.supervisor.notify import Notify
-
-EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
+from skitaid.supervisor.privileges import let_others_enter
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ def _live(run: Callable[[Notify], int], notify: int, log_path: Path) -> NoReturn
     """The whole life of the detached process."""
     exit_code = EXIT_CRASHED
     try:
+        let_others_enter()
         to_log(log_path)
         os.chdir("/")
         process_log.set_up("skitaid")

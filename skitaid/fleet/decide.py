@@ -42,9 +42,9 @@ from skitaid.fleet.events import (
 )
 from skitaid.fleet.follow import follow
 from skitaid.fleet.server import Failure, Server, State
-from skitaid.supervisor.actions import Exit, Log
+from skitaid.supervisor.actions import Bury, Exit, Log
 from skitaid.supervisor.control_records import Refused
-from skitaid.supervisor.events import StopWanted, TimePassed
+from skitaid.supervisor.events import ChildDied, StopWanted, TimePassed
 from skitaid.supervisor.exit_code import describe
 from skitaid.workers.control import EXIT_CLEAN, EXIT_RESTART
 
@@ -58,8 +58,10 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
     match event:
         case TimePassed():
             return []
+        case ChildDied():
+            return [Bury()]
         case FleetStarted():
-            return follow(book, event.confs, now)
+            return [Bury(), *follow(book, event.confs, now)]
         case ConfsTouched():
             book.touched(now)
             return []

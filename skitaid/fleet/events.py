@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skitaid.fleet.records import Request
-from skitaid.supervisor.events import StopWanted, TimePassed
+from skitaid.supervisor.events import ChildDied, StopWanted, TimePassed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ class FleetAsked:
 Event = (
     FleetStarted
     | TimePassed
+    | ChildDied
     | ConfsTouched
     | ConfsSeen
     | MasterSpawned

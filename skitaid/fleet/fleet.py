@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import time
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ import setproctitle
 
 from skitaid.conf import load_fleet
 from skitaid.fleet import confs
+from skitaid.fleet.actions import Action
 from skitaid.fleet.book import Book
 from skitaid.fleet.decide import decide
 from skitaid.fleet.events import (
@@ -34,17 +34,19 @@ from skitaid.fleet.events import (
 )
 from skitaid.fleet.perform import Performer
 from skitaid.fleet.records import Request
+from skitaid.fleet.service_state import service_state
 from skitaid.fleet.watch import Watch
 from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
 from skitaid.places import fleet_control, fleet_pid
 from skitaid.supervisor import log as process_log
 from skitaid.supervisor.control_socket import ControlSocket
-from skitaid.supervisor.events import StopWanted, TimePassed
+from skitaid.supervisor.events import ChildDied, StopWanted, TimePassed
 from skitaid.supervisor.loop import Loop
 from skitaid.supervisor.notify import Notify
-from skitaid.supervisor.signals import Signals
-from skitaid.supervisor.waiting import Waiter
+from skitaid.supervisor.service_manager import ServiceManager
+from skitaid.supervisor.signals import Signals, hold
+from skitaid.supervisor.waiting import Waiter, earliest
 
 # What each signal says. Those that only a master knows are caught too, or they would kill the
 # fleet when somebody sends them to the wrong pid.
@@ -58,6 +60,7 @@ SIGNALS: dict[signal.Signals, Event] = {
     signal.SIGTTIN: MeaninglessSignal("SIGTTIN"),
     signal.SIGTTOU: MeaninglessSignal("SIGTTOU"),
 }
+NEWS: dict[signal.Signals, Event] = {**SIGNALS, signal.SIGCHLD: ChildDied()}
 
 # Servers that start at the same time, for each processor: importing apps is work for it, and
 # half of it is waiting for the disk.
@@ -74,6 +77,7 @@ def run(paths: Paths, notify: Notify, log_path: Path | None = None) -> int:
     `log_path` is the file that stderr is appended to, if it is one that may be rotated. Raises
     `AlreadyRunning`, and `ConfError` for skitaid.conf.
     """
+    hold(SIGNALS)
     python = load_fleet(paths.fleet_conf).python
     pid_file = PidFile(fleet_pid(paths), "skitaid")
     try:
@@ -89,7 +93,8 @@ class _Fleet:
 
     def __init__(self, paths: Paths, python: str, notify: Notify, log_path: Path | None) -> None:
         self._paths = paths
-        self._signals = Signals(SIGNALS)
+        self._service_manager = ServiceManager()
+        self._signals = Signals(NEWS)
         self._waiter: Waiter[Event] = Waiter()
         self._watch = _watch()
         self._control_socket: ControlSocket[Request, Event] = ControlSocket(
@@ -119,9 +124,9 @@ class _Fleet:
             self._waiter.watch(self._watch, self._note_changes)
         loop = Loop(
             self._waiter,
-            decide=partial(decide, self._book),
+            decide=self._decide,
             perform=self._performer.perform,
-            next_deadline=self._book.next_deadline,
+            next_deadline=self._next_deadline,
             exit_code=lambda: self._performer.exit_code,
         )
         exit_code = loop.run(first=FleetStarted(self._look()), idle=TimePassed())
@@ -132,6 +137,15 @@ class _Fleet:
             self._watch.close()
         return exit_code
 
+    def _decide(self, event: Event, now: float) -> list[Action]:
+        actions = decide(self._book, event, now)
+        self._service_manager.note(service_state(self._book, event, now), now)
+        return actions
+
+    def _next_deadline(self) -> float | None:
+        """Of what is to be decided, or of the next word to the service manager."""
+        return earliest(self._book.next_deadline(), self._service_manager.due)
+
     def _look(self) -> tuple[ConfSeen, ...]:
         """First watch, then read: what changes in between is seen again."""
         if self._watch:
@@ -139,7 +153,7 @@ class _Fleet:
         return confs.look(self._paths)
 
     def _note_signals(self) -> list[Event]:
-        return [SIGNALS[number] for number in self._signals.take()]
+        return [NEWS[number] for number in self._signals.take()]
 
     def _note_changes(self) -> list[Event]:
         return [ConfsTouched()] if self._watch and self._watch.take() else []

@@ -43,10 +43,11 @@ def _stop_one(server: Server, graceful: bool, now: float) -> list[Action]:
             return []
         if server.state is not State.STOPPING:
             server.move(State.STOPPING, now)
-        if graceful:
-            return [Signal(server.name, signal.SIGQUIT)]
-        server.kill_at = now + STOP_TIME
-        return [Signal(server.name, signal.SIGTERM)]
+        if not graceful:
+            server.kill_at = now + STOP_TIME
+        number = signal.SIGQUIT if graceful else signal.SIGTERM
+        # A master that somebody has stopped would hear it when it is continued, so it is.
+        return [Signal(server.name, number), Signal(server.name, signal.SIGCONT)]
     return []
 
 

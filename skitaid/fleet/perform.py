@@ -45,9 +45,10 @@ from skitaid.log_tail import size
 from skitaid.output import to_log
 from skitaid.paths import Paths
 from skitaid.places import server_log
-from skitaid.supervisor.actions import Exit, Log
+from skitaid.supervisor.actions import Bury, Exit, Log
 from skitaid.supervisor.control_socket import ControlSocket
 from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.orphans import bury
 from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers.logs.owned import open_owned
@@ -114,6 +115,8 @@ class Performer:
                 self._notify.ready(msgspec.json.encode(action.status).decode())
             case Log():
                 log.log(action.level, "%s", action.text)
+            case Bury():
+                bury({master.process.pid for master in self._masters.values()})
             case Exit():
                 self.exit_code = action.code
             case _:

@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from operator_session import CHECKOUT, Home, Ran
+from around import DEPLOY, install
+from operator_session import Home, Ran
 from served import Client
 
-DEPLOY = CHECKOUT / "deploy" / "debian"
+DEBIAN = DEPLOY / "debian"
+SCRIPT = Path("/etc/init.d/skitaid")
+DEFAULT = Path("/etc/default/skitaid")
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="installing in /etc/init.d wants root"),
     pytest.mark.skipif(not os.path.exists("/etc/debian_version"), reason="this is not Debian"),
 ]
 
-DAEMON = """\
-#!/bin/sh
-PYTHONPATH={checkout} exec {python} -m skitaid "$@"
-"""
-
 
 class Service:
-    """A service of a name of its own, installed for one test, with the servers of a home."""
+    """The service, installed for one test under some name, with the servers of a home."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, name: str) -> None:
         self.home = home
-        self.name = f"skitaid-test-{os.getpid()}"
-        self.script = Path("/etc/init.d") / self.name
-        self.default = Path("/etc/default") / self.name
+        self.name = name
+        self.script = SCRIPT.with_name(name)
+        self.default = DEFAULT.with_name(name)
         home.write_app("webapp.py")
         self.web = Client(home.write_conf("web"))
-        daemon = home.root / "skitaid"
-        daemon.write_text(DAEMON.format(checkout=CHECKOUT, python=sys.executable))
-        daemon.chmod(0o755)
-        shutil.copy(DEPLOY / "skitaid.init", self.script)
-        self.set(DAEMON=str(daemon), ETC=str(home.etc), VAR=str(home.var))
+        shutil.copy(DEBIAN / "skitaid.init", self.script)
+        self.set(DAEMON=str(install(home)), ETC=str(home.etc), VAR=str(home.var))
 
     def set(self, **variables: str) -> None:
         """Edit /etc/default/NAME as it is shipped: put values to names."""
-        lines = (DEPLOY / "skitaid.default").read_text().splitlines()
+        lines = (DEBIAN / "skitaid.default").read_text().splitlines()
         for name, value in variables.items():
             index = next(i for i, line in enumerate(lines) if line.startswith(f"#{name}="))
             lines[index] = f"{name}={value}"
@@ -51,6 +45,11 @@ class Service:
 
     def run(self, verb: str) -> Ran:
         return self.home.run_command([str(self.script), verb])
+
+    def run_service(self, *verbs: str) -> Ran:
+        """By the service command, verb after verb while they succeed."""
+        line = " && ".join(f"service {self.name} {verb}" for verb in verbs)
+        return self.home.run_command(["/bin/sh", "-c", line])
 
     def code(self, verb: str) -> int:
         return self.run(verb).code
@@ -64,11 +63,32 @@ class Service:
 def service(home: Home) -> Iterator[Service]:
     # Where systemd runs, the functions of LSB would hand over to systemctl.
     home.env["SYSTEMCTL_SKIP_REDIRECT"] = "1"
-    made = Service(home)
+    made = Service(home, f"skitaid-test-{os.getpid()}")
     try:
         yield made
     finally:
         made.remove()
+
+
+@pytest.fixture
+def skitaid(home: Home) -> Iterator[Service]:
+    """Under its own name, where nothing is installed under that."""
+    if DEFAULT.exists() or not _is_new(SCRIPT):
+        pytest.skip(f"there is {SCRIPT} or {DEFAULT} already")
+    made = Service(home, SCRIPT.name)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def _is_new(path: Path) -> bool:
+    """Make it; two runs of this test at once share a machine."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 # What goes wrong
@@ -153,12 +173,20 @@ def test_a_day_of_the_service(service: Service, home: Home) -> None:
     home.assert_nothing_runs()
 
 
+# By the service command, which gives a bare environment to scripts
+
+
 @pytest.mark.skipif(shutil.which("service") is None, reason="there is no service command")
-def test_by_the_service_command(service: Service, home: Home) -> None:
-    """With the bare environment that it gives to scripts."""
-    line = " && ".join(
-        f"service {service.name} {verb}" for verb in ("start", "status", "restart", "stop")
-    )
-    ran = home.run_command(["/bin/sh", "-c", line])
+@pytest.mark.skipif(os.path.isdir("/run/systemd/system"), reason="service asks systemd here")
+def test_service_skitaid(skitaid: Service, home: Home) -> None:
+    """Each verb succeeds; status is 3 when it has stopped, 1 when it has left its pid file."""
+    ran = skitaid.run_service("start", "status", "restart", "stop")
     assert ran.code == 0, ran.out + ran.err
     home.assert_nothing_runs()
+    assert skitaid.run_service("status").code == 3
+    ran = skitaid.run_service("start", "reload", "force-reload")
+    assert ran.code == 0, ran.out + ran.err
+    assert skitaid.web.get("/hello").text == "hello"
+    os.kill(int((home.var / "lock" / "pid").read_text()), 9)
+    home.assert_nothing_runs()
+    assert skitaid.run_service("status").code == 1

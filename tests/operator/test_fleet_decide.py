@@ -87,7 +87,9 @@ class ImaginedFleet:
         return [action.name for action in self.did(Spawn)]
 
     def signalled(self) -> dict[str, signal.Signals]:
-        return {action.name: action.number for action in self.did(Signal)}
+        """What each was told; not that it is to go on, if somebody has stopped it."""
+        orders = [action for action in self.did(Signal) if action.number != signal.SIGCONT]
+        return {action.name: action.number for action in orders}
 
     def states(self) -> dict[str, str]:
         return {name: server.state.value for name, server in self.book.servers.items()}
@@ -287,6 +289,15 @@ def test_a_fast_stop_overtakes_a_graceful_one() -> None:
     assert fleet.signalled() == {}
     fleet.stop()
     assert fleet.signalled() == {"web": signal.SIGTERM}
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+def test_a_master_that_somebody_has_stopped_hears_that_it_is_to_end(graceful: bool) -> None:
+    """It is continued after it was told."""
+    fleet = ImaginedFleet("web")
+    fleet.ready("web")
+    fleet.stop(graceful=graceful)
+    assert fleet.did(Signal)[-1] == Signal("web", signal.SIGCONT)
 
 
 def test_nothing_starts_while_the_fleet_stops() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from operator_session import Home
+from operator_session import CONF, Home
+from served import Client
+from waits import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 
@@ -67,6 +70,23 @@ def test_workers_are_somebody_else_before_apps_are_loaded(open_home: Home) -> No
     assert psutil.Process(server.pid).uids().effective == 0
 
 
+def test_they_take_over_another_ip_too(open_home: Home) -> None:
+    """Root binds it beside the old one, and it is they who make it listen."""
+    server = open_home.serve("web", more="user = nobody")
+    conf = CONF.format(
+        processes=2,
+        threads=4,
+        more="user = nobody",
+        port="{port}",
+        routes="/ = {app}/webapp",
+        sections="",
+    )
+    open_home.write_conf("web", conf.replace("ip = 127.0.0.1", "ip = 0.0.0.0"), port=server.port)
+    assert open_home.run("reload", "web").code == 0
+    assert server.get("/hello").text == "hello"
+    assert server.status().address == f"http://0.0.0.0:{server.port}"
+
+
 def test_a_group_without_a_user(open_home: Home) -> None:
     """Root, but of another group."""
     server = open_home.serve("web", more="group = daemon")
@@ -97,6 +117,58 @@ def test_logs_are_theirs_even_those_of_root(open_home: Home) -> None:
     assert precious.stat().st_uid == 0
     assert "GET /hello" in (logs / "request.log").read_text()
     assert stat.S_IMODE((logs / "request.log").stat().st_mode) == 0o640
+
+
+def test_the_umask_of_who_starts_it_does_not_lock_workers_out(open_home: Home) -> None:
+    """They pass through the directories of root to their logs."""
+    open_home.write_app("webapp.py")
+    port = open_home.write_conf("web", more="user = nobody")
+    command = ["bash", "-c", 'umask 0077; exec "$@"', "bash", *open_home.skitaid, "serve", "web"]
+    server = open_home.start(command, "web", port)
+    server.get("/hello")
+    assert server.stop() == 0
+    run_dir = open_home.var / "servers" / "web"
+    assert "GET /hello" in (run_dir / "logs" / "request.log").read_text()
+    root, nobody = 0, NOBODY.pw_uid
+    assert [
+        (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode))
+        for path in (
+            open_home.var,
+            run_dir,
+            run_dir / "lock",
+            run_dir / "logs",
+            run_dir / "logs/request.log",
+        )
+    ] == [(root, 0o755), (root, 0o755), (root, 0o755), (nobody, 0o755), (nobody, 0o640)]
+
+
+def test_logs_that_a_worker_cannot_reach_are_told_of(open_home: Home) -> None:
+    """By the fleet's descriptor of server.log, which root has opened; the server serves."""
+    open_home.var.mkdir(mode=0o700)
+    open_home.write_app("webapp.py")
+    port = open_home.write_conf("web", more="user = nobody")
+    assert open_home.run("start").code == 0
+    assert Client(port).get("/hello").text == "hello"
+    log = open_home.var / "servers" / "web" / "logs" / "server.log"
+    wait_until(lambda: "cannot be written: Permission denied" in log.read_text(), "it is told")
+    assert open_home.run("stop").code == 0
+
+
+def test_what_workers_leave_in_their_logs_holds_no_master_up(open_home: Home) -> None:
+    """A FIFO in the place of a log, and a lock that is never released: root goes on."""
+    server = open_home.serve("web", more="user = nobody\nlog_rotate = size\nlog_max_size = 1k")
+    logs = open_home.var / "servers" / "web" / "logs"
+    with (logs / ".server.day").open("w") as day:
+        fcntl.flock(day, fcntl.LOCK_EX)
+        with (logs / "server.log").open("a") as log:
+            log.write("x" * 2000)
+        server.send(signal.SIGTTIN)
+        server.wait_log("there shall be 2 workers")
+    (logs / "server.log").unlink()
+    os.mkfifo(logs / "server.log")
+    server.send(signal.SIGUSR1)
+    server.wait_log("cannot be opened: [Errno 6] it is no regular file")
+    assert server.stop() == 0
 
 
 def test_a_restart_tries_the_apps_as_the_worker_would(open_home: Home) -> None:

@@ -7,15 +7,23 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 from operator_session import HELLO, Home
 from served import Server
 from waits import Gate, wait_until
 
 from skitaid import masters
+from skitaid.errors import SkitaidError
 from skitaid.paths import Paths
 from skitaid.pidfile import holder
 
 SAYS_NEW = HELLO.replace('"hello"', '"new"')
+
+# Imported by the trial, after it has found the conf to be good.
+BREAKS_CONF = '''
+with open("{conf}", "w") as conf:
+    conf.write("""{broken}""")
+'''
 BROKEN = HELLO + "\nimport no_such_module_anywhere\n"
 
 
@@ -41,6 +49,28 @@ def test_what_would_not_come_up_is_not_restarted(home: Home) -> None:
     server.wait_log("web.conf:6: threadss: unknown key")
     assert "threadss" in server.status().last_error
     assert server.get("/hello").text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [("threadss = 4", "threadss: unknown key"), ("port = {taken}", "already does")],
+)
+def test_a_conf_that_breaks_after_the_trial_is_told_and_not_used(
+    home: Home, mistake: str, told: str
+) -> None:
+    """There is no way back by then, so the next program goes by what the last one has read."""
+    taken = home.serve("other").port
+    server = home.serve("web", processes=2)
+    conf = home.etc / "servers-enabled" / "web.conf"
+    broken = conf.read_text().replace(f"port = {server.port}", mistake.format(taken=taken))
+    home.write_app("webapp.py", SAYS_NEW + BREAKS_CONF.format(conf=conf, broken=broken))
+    with pytest.raises(SkitaidError, match="the conf has broken since the trial and is not used"):
+        restart(home, server)
+    server.wait_log("the restart is complete")
+    assert server.get("/hello").text == "new"
+    assert len(server.workers()) == 2
+    assert told in server.status().last_error
+    assert server.stop() == 0
 
 
 def test_a_restart_keeps_the_process_and_replaces_all_in_it(home: Home) -> None:

@@ -27,6 +27,7 @@ from skitaid.pidfile import PidFile
 from skitaid.supervisor import log
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
+from skitaid.supervisor.service_manager import ServiceManager
 from skitaid.supervisor.settings import Settings
 from skitaid.workers import control
 from skitaid.workers import settings as worker
@@ -61,6 +62,7 @@ def main() -> int:
         run_worker,
         load=lambda: settings,
         notify=notify,
+        service_manager=ServiceManager(),
         not_inherited=(pid_file,),
     )
     code = master.run()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
-from imagined import ImaginedMaster
+from imagined import ImaginedMaster, settings
 
 from skitaid.supervisor import events as ev
 from skitaid.supervisor.actions import Become, KillTrial, Try
 from skitaid.supervisor.book import Stage
 from skitaid.supervisor.control_records import Refused, Restart, Status
-from skitaid.supervisor.legacy import Legacy, Worker
+from skitaid.supervisor.legacy import Legacy, Worker, settings_of
+from skitaid.supervisor.privileges import Identity
 from skitaid.supervisor.stopping import DRAIN_MARGIN
 from skitaid.workers import control
+from skitaid.workers import settings as worker
 
 
 def ask_restart(master: ImaginedMaster, ticket: int = 7) -> None:
@@ -94,6 +99,25 @@ def test_a_stop_ends_a_trial() -> None:
     assert master.exit_code == 0
 
 
+def legacy_with(settings: bytes) -> Legacy:
+    """Of a server without workers."""
+    return Legacy(
+        pid_file=3,
+        control=4,
+        callers={},
+        lifeline=None,
+        scoreboard=6,
+        listeners=[],
+        workers=[],
+        tickets=[],
+        serials=0,
+        generations=1,
+        extra=0,
+        started=0.0,
+        settings=msgspec.Raw(settings),
+    )
+
+
 @pytest.fixture
 def heir() -> ImaginedMaster:
     """The next program, with one worker that serves, one that boots, and one that drains."""
@@ -158,6 +182,30 @@ def test_there_is_no_way_back_from_a_restart(heir: ImaginedMaster) -> None:
     assert heir.told() == {}
     heir.wait(1.0)
     assert len(heir.forked()) == 1
+
+
+def test_a_conf_that_broke_after_the_trial_keeps_nobody_from_a_restart(
+    heir: ImaginedMaster,
+) -> None:
+    """Who waits hears of it at once, and status keeps it; workers are replaced all the same."""
+    heir.tell(ev.ConfBroken("web.conf:6: threadss: unknown key"))
+    assert "web.conf:6" in refusal(heir)
+    assert len(heir.forked()) == 1
+    assert "web.conf:6" in heir.ask(Status()).last_error
+
+
+def test_settings_that_another_version_has_left_are_none() -> None:
+    """Rather than half understood ones; what we have left ourselves is what it was."""
+    routes = (
+        worker.StaticRoute("/", "/srv/static", "web.conf:8"),
+        worker.AppRoute("/", "/srv/webapp.py", "web.conf:9"),
+        worker.ClusterRoute("/far", "far", "web.conf:10"),
+    )
+    far = worker.HttpCluster("far", (worker.Member("far", 80),), False, "p2c", "web.conf:12")
+    inner = worker.Settings("web", routes, {"far": far}, tls=worker.Tls("/srv/web.pem", ""))
+    ours = replace(settings(identity=Identity("www", 33, 33, "/")), worker=inner)
+    for left, found in ((b'{"name": "web"}', None), (msgspec.json.encode(ours), ours)):
+        assert settings_of(legacy_with(left)) == found
 
 
 def test_what_the_last_program_has_killed_at_is_kept(heir: ImaginedMaster) -> None:

@@ -11,6 +11,8 @@ from operator_session import Home
 from served import Server
 from waits import Gate, wait_until
 
+MANUAL = Path(__file__).parents[2] / "docs" / "streaming.md"
+
 APP = """
 import asyncio
 
@@ -183,3 +185,16 @@ def test_a_worker_that_retires_finishes_a_stream(home: Home) -> None:
         assert response.read() == b"after"
     server.wait_log("the reload is complete")
     gate.close()
+
+
+def test_the_example_of_the_manual(home: Home) -> None:
+    """The page names the event stream, and that gives an event at once."""
+    app = MANUAL.read_text().partition("```python\n")[2].partition("```")[0]
+    server = home.serve("web", apps={"webapp.py": app})
+    assert 'new EventSource ("events")' in server.get("/").text
+    with closing(server.connect()) as connection:
+        connection.request("GET", "/events")
+        response = connection.getresponse()
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert response.readline().startswith(b"data: ")
+        assert response.readline() == b"\n"

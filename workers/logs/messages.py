@@ -12,10 +12,12 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
-from .outlet import Outlet
+from .outlet import STDERR, Outlet
 from .writer import Channel, LogWriter
 
 FLUSH = 2.0  # seconds at the end of a process
@@ -91,27 +93,17 @@ class MessageHandler(logging.Handler):
         except Exception:  # a message with wrong arguments; logging shows where it comes from
             self.handleError(record)
             return
-        for channel in self._server if _is_ours(record.name) else self._app:
-            self._put(channel, data)
-
-    def _put(self, channel: Channel, data: bytes) -> None:
+        channels = self._server if _is_ours(record.name) else self._app
         if self._writer is not None and self._pid == os.getpid():
-            self._writer.post(channel, data)
-            return
-        try:
-            channel.outlet.write(data)
-        except OSError:
-            pass  # a full disk must not end a master; there is nobody who could be told
+            for channel in channels:
+                self._writer.post(channel, data)
+        else:
+            _write_now(channels, data)
 
     def report(self, level: int, text: str) -> None:
         """About the logs themselves: past the lock, which may be held by who waits for us."""
         record = logging.LogRecord("skitaid.logs", level, "", 0, text, None, None)
-        data = _encoded(self.format(record))
-        for channel in self._server:
-            try:
-                channel.outlet.write(data)
-            except OSError:
-                pass  # it is said again with the count, when writing works
+        _write_now(self._server, _encoded(self.format(record)))
 
     def flush(self) -> None:
         if self._writer is not None and self._pid == os.getpid():
@@ -121,6 +113,23 @@ class MessageHandler(logging.Handler):
         super().close()
         for channel in (*self._server, *self._app):
             channel.outlet.close()
+
+
+def _write_now(channels: list[Channel], data: bytes) -> None:
+    """To all that take it; if none does to standard error, which under the fleet is server.log
+    as it was opened by who may do that. A full disk must not end a master: then it is lost.
+    """
+    taken = [_is_written(channel.outlet.write, data) for channel in channels]
+    if not any(taken):
+        _is_written(partial(os.write, STDERR), data)
+
+
+def _is_written(write: Callable[[bytes], object], data: bytes) -> bool:
+    try:
+        write(data)
+    except OSError:
+        return False
+    return True
 
 
 def _encoded(text: str) -> bytes:

@@ -45,6 +45,7 @@ class ProcessLogs:
     def start_writer(self) -> None:
         """In a worker: from now on a thread of its own writes."""
         self._writer = LogWriter(self._handler.report)
+        self._writer.reopen([*self._files[:1]])  # it must be open to say that no file can be opened
         self._handler.write_through(self._writer)
 
     def access_log(self, loop: asyncio.AbstractEventLoop) -> AccessLog | None:

@@ -78,7 +78,7 @@ class LogFile:
 
     def reopen(self) -> None:
         """See `Outlet`."""
-        self._open()
+        self._find(time.time())
 
     def close(self) -> None:
         """See `Outlet`."""

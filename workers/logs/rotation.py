@@ -2,6 +2,7 @@
 
 Several processes append to one file. Who finds that it is due takes a lock and looks again, so
 just one of them renames it; the others see at their next write that the path leads elsewhere.
+Nobody waits for the lock: its file belongs to workers, who must not be able to hold a master up.
 A small file beside the log is the lock, and holds the day on which the log was begun: the times of
 the log itself say when it was written last, which may be after midnight already.
 
@@ -14,8 +15,6 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from skitaid.workers.settings import Logs
@@ -39,16 +38,26 @@ class Rotation:
         return now >= self._looked_until or size >= self._size_max
 
     def rotate(self, now: float) -> None:
-        """Rename the log if that is due and no other process has done it. Raises OSError."""
-        with self._lock() as lock:
-            if self._settings.rotate == "size":
-                is_due = _size(self._path) >= self._size_max
-            else:
-                is_due = self._is_of_another_day(lock, now)
-                self._looked_until = _midnight_after(now)
-            if is_due:
-                self._path.rename(self._free_name(now))
-                self._prune()
+        """Rename the log if that is due and no other process does it. Raises OSError."""
+        name = self._path.with_name(f".{self._path.stem}.day")
+        lock = open_owned(name, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._rotate(lock, now)
+        except BlockingIOError:
+            pass  # another is at it just now, or holds a lock for ever: the next write looks again
+        finally:
+            os.close(lock)
+
+    def _rotate(self, lock: int, now: float) -> None:
+        if self._settings.rotate == "size":
+            is_due = _size(self._path) >= self._size_max
+        else:
+            is_due = self._is_of_another_day(lock, now)
+            self._looked_until = _midnight_after(now)
+        if is_due:
+            self._path.rename(self._free_name(now))
+            self._prune()
 
     def _is_of_another_day(self, lock: int, now: float) -> bool:
         """Notes today as the day of the log that will be written now."""
@@ -59,15 +68,6 @@ class Rotation:
         if not _size(self._path):
             return False
         return (begun or _day(self._path.stat().st_mtime)) != today
-
-    @contextmanager
-    def _lock(self) -> Iterator[int]:
-        lock = open_owned(self._path.with_name(f".{self._path.stem}.day"), os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield lock
-        finally:
-            os.close(lock)
 
     def _free_name(self, now: float) -> Path:
         stem = self._path.stem

@@ -4,6 +4,10 @@ Runs on the loop. A worker that should leave the next connection to a sibling lo
 moment instead of spinning on a socket that stays readable; if the connection is still there
 after that, whoever should have taken it is stuck, and it is taken all the same. So a sibling
 that hangs costs a new client `PAUSE`, and never its connection.
+
+A worker that may open no more descriptors looks away too, for longer. Whoever connects waits in
+the kernel's queue for it or for a sibling. It is said once, and once when nobody waits any more:
+at the limit connections come and go, and each that goes lets one in.
 """
 
 from __future__ import annotations
@@ -51,6 +55,7 @@ class Acceptor:
         self._pause: asyncio.TimerHandle | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_open = False
+        self._is_exhausted = False  # since it was said, and until nobody waits
 
     def open(self) -> None:
         """Begin."""
@@ -103,13 +108,17 @@ class Acceptor:
         """Nobody wanted what is still there."""
         self._pause = None
         self._loop.add_reader(self._listener.fileno(), self._readable)
-        self._accept()
+        if self._accept() and self._is_exhausted:
+            self._readable()  # nothing may wake us if that was the last one
 
     def _accept(self) -> bool:
         """Take one connection, if there is one."""
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError):
+            if self._is_exhausted:
+                self._is_exhausted = False
+                log.info("connections are accepted again")
             return False
         except ConnectionAbortedError:  # the client gave up while it waited
             return True
@@ -126,7 +135,9 @@ class Acceptor:
     def _cannot_accept(self, error: OSError) -> None:
         if error.errno not in _EXHAUSTED:
             raise error
-        log.error("no connection can be accepted: %s; see ulimit -n", error.strerror)
+        if not self._is_exhausted:
+            self._is_exhausted = True
+            log.error("no connection can be accepted: %s; see ulimit -n", error.strerror)
         if self._is_open and self._pause is None:
             self._look_away(EXHAUSTED_PAUSE)
 
