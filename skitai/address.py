@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from skitai.engine import Origin
 from skitai.errors import WrongUse
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE = "/%:@!$&'()*+,;=~-._"  # RFC 3986 section 3.3; % since it was encoded already
+_USERINFO = re.compile(r"^([^/?#]*//)([^/?#]*)@")
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 
 
@@ -19,7 +20,10 @@ def parse_url(url: str) -> tuple[Origin, bytes]:
     """(server, request target) of an absolute URL. Raises WrongUse with what is wrong.
 
     Characters beyond ASCII are percent-encoded as UTF-8 in the path and by IDNA in the name.
+    User and password are left out, see `login`; no message repeats them.
     """
+    if "@" in url:
+        url = _USERINFO.sub(r"\1", url)
     if _UNSENDABLE.search(url):
         raise WrongUse(f"the URL {url!r} holds a blank or a control character; percent-encode it")
     try:
@@ -29,8 +33,6 @@ def parse_url(url: str) -> tuple[Origin, bytes]:
         raise WrongUse(f"the URL {url!r} names no server: {error}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise WrongUse(f"the URL {url!r} does not start with http:// or https://")
-    if "@" in parts.netloc:
-        raise WrongUse("a URL with a user and a password is not asked: they would not be sent")
     if port == 0:
         raise WrongUse(f"the URL {url!r} has port 0, which nobody can listen on")
     host = _host(parts.hostname or "", url)
@@ -38,13 +40,27 @@ def parse_url(url: str) -> tuple[Origin, bytes]:
     return origin, request_target(parts.path, parts.query)
 
 
+def login(url: str) -> tuple[str, str] | None:
+    """User and password of `http://user:password@host/`, percent-decoded; None without them."""
+    found = _USERINFO.match(url)
+    if found is None:
+        return None
+    user, _, password = found[2].partition(":")
+    return unquote(user), unquote(password)
+
+
 @lru_cache(maxsize=1024)
 def request_target(path: str, query: str = "") -> bytes:
     """The origin-form of RFC 9112 section 3.2.1; what may not stand in it is percent-encoded."""
     target = quote(path or "/", safe=_SAFE)
     if query:
-        target += "?" + quote(query, safe=_SAFE + "?[]")
+        target += "?" + quoted_query(query)
     return target.encode("ascii")
+
+
+def quoted_query(query: str) -> str:
+    """A query as it may stand in a target; what is percent-encoded already stays so."""
+    return quote(query, safe=_SAFE + "?[]")
 
 
 def _host(host: str, url: str) -> str:
@@ -58,9 +74,24 @@ def _host(host: str, url: str) -> str:
         raise WrongUse(f"the host of the URL {url!r} cannot be looked up: {error}") from None
 
 
-def split_cluster(address: str) -> tuple[str, str]:
-    """(name, path) of "name/rpc2", "@name/rpc2" or "name"; the path is "" or starts with "/"."""
-    name, slash, path = address.removeprefix("@").partition("/")
+def split_cluster(address: str) -> tuple[str, str, str]:
+    """(name, path, query) of "name/rpc2", "@name/page?id=5" or "name".
+
+    The path is "" or starts with "/"; the query is "" if there is none. Raises WrongUse for an
+    address without a name.
+    """
+    place, _, query = address.removeprefix("@").partition("?")
+    name, slash, path = place.partition("/")
     if not name:
         raise WrongUse(f'"{address}" names no cluster; write it as "mysearch/rpc2"')
-    return name, slash + path
+    return name, slash + path, query
+
+
+def is_xml_rpc(path: str) -> bool:
+    """Whether a path ends in /rpc2, in any case."""
+    return path.rstrip("/").lower().endswith("/rpc2")
+
+
+def is_json_rpc(path: str) -> bool:
+    """Whether a path ends in /rpc3, in any case."""
+    return path.rstrip("/").lower().endswith("/rpc3")

@@ -11,8 +11,10 @@ class Caller(msgspec.Struct, frozen=True):
     address: IP address, "" when there is none (a unix socket).
     scheme: "http" or "https".
     host: what the client has called, as a proxy says; "" means that the Host field says it.
+    is_trusted: one of `trusted_proxies`, which speaks for nobody else: no client is behind it.
     """
 
     address: str
     scheme: str = "http"
     host: str = ""
+    is_trusted: bool = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from skitai import content_coding
+from skitai.content_coding import BadContentCoding
 from skitai.engine import Reply
 from skitai.errors import BadWireData, RpcFault
 from skitai.fields import charset
@@ -25,12 +27,22 @@ _TEXT_TYPES = frozenset(
 
 
 def http(reply: Reply) -> Result:
-    """Any HTTP answer is normal, whatever its status code; text types become str."""
+    """Any HTTP answer is normal, whatever its status code; text types become str.
+
+    Content codings are removed. A body in one that is not known here, or a part of a body, stays
+    as it is: bytes.
+    """
     if reply.status is not Status.NORMAL:
         return _failed(reply)
     headers = _headers(reply)
+    try:
+        body = _decoded(reply, headers)
+    except BadContentCoding as error:
+        return _failed(reply, reply.code, f"{reply.node} {error}")
+    if body is None:
+        return _result(reply, reply.body, headers)
     media_type = next((value for name, value in headers if name == "content-type"), "")
-    return _result(reply, _content(reply.body, media_type), headers)
+    return _result(reply, _content(body, media_type), headers)
 
 
 def xml_rpc(reply: Reply) -> Result:
@@ -43,18 +55,45 @@ def json_rpc(reply: Reply) -> Result:
     return _rpc(reply, jsonrpc.load_response)
 
 
+def xml_multicall(reply: Reply) -> Result:
+    """The values of a `system.multicall`, an RpcFault in the place of each that failed."""
+    return _rpc(reply, xmlrpc.load_multicall)
+
+
+def json_batch(count: int) -> Decode:
+    """The same of a batch of so many JSON-RPC requests."""
+
+    def decode(reply: Reply) -> Result:
+        return _rpc(reply, lambda body: jsonrpc.load_batch(body, count))
+
+    return decode
+
+
 def _rpc(reply: Reply, load: Callable[[bytes], Any]) -> Result:
     if reply.status is not Status.NORMAL:
         return _failed(reply)
     if reply.code != 200:
         return _failed(reply, reply.code, f"HTTP status {reply.code} instead of an RPC response")
+    headers = _headers(reply)
     try:
-        value = load(reply.body)
+        body = _decoded(reply, headers)
+        value = load(reply.body if body is None else body)
     except RpcFault as fault:
         return _failed(reply, fault.code, fault.message)
     except BadWireData as error:
         return _failed(reply, reply.code, str(error))
-    return _result(reply, value, _headers(reply))
+    except BadContentCoding as error:
+        return _failed(reply, reply.code, f"{reply.node} {error}")
+    return _result(reply, value, headers)
+
+
+def _decoded(reply: Reply, headers: tuple[tuple[str, str], ...]) -> bytes | None:
+    codings = content_coding.names(headers)
+    if not codings:
+        return reply.body
+    if reply.code == 206:  # a part of what is coded (RFC 9110 section 14.4) cannot be decoded
+        return None
+    return content_coding.decoded(reply.body, codings)
 
 
 def _content(body: bytes, media_type: str) -> str | bytes:
@@ -73,7 +112,16 @@ def _headers(reply: Reply) -> tuple[tuple[str, str], ...]:
 
 
 def _result(reply: Reply, data: Any, headers: tuple[tuple[str, str], ...]) -> Result:
-    return Result(Status.NORMAL, data, reply.code, reply.msg, reply.node, reply.elapsed, headers)
+    return Result(
+        Status.NORMAL,
+        data,
+        reply.code,
+        reply.msg,
+        reply.node,
+        reply.elapsed,
+        headers,
+        reply.retries,
+    )
 
 
 def _failed(reply: Reply, code: int | None = None, msg: str | None = None) -> Result:
@@ -86,4 +134,5 @@ def _failed(reply: Reply, code: int | None = None, msg: str | None = None) -> Re
         reply.node,
         reply.elapsed,
         _headers(reply),
+        reply.retries,
     )

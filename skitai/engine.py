@@ -8,9 +8,9 @@ written by the loop alone once it is sent, but for the fields that say who waits
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -45,28 +45,59 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Members(msgspec.Struct, frozen=True):
-    """A cluster of the conf, and how much of it."""
+    """A cluster of the conf, and how much of it.
+
+    hedge, for `Reach.ONE`: another member is asked too when the first has not answered after so
+        many seconds, or after the time in which 19 of 20 calls are answered ("p95"); the first
+        normal answer counts. Whoever gives it says that the call may be made twice. None: what
+        the conf says, for asks that are idempotent.
+    key, for `Reach.ONE`: with `balance = hash` it decides which member is asked.
+    """
 
     cluster: str
     reach: Reach
+    hedge: float | Literal["p95"] | None = None
+    key: bytes | None = None
+
+
+class Upload(Protocol):
+    """A body that is not held in memory. It can be sent again, and to several members at once."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of all pieces together, as the Content-Length line of its ask says."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, from the start; each iterator goes its own way. Not on the loop.
+
+        A piece is at most 64 KiB, read from a local file when it is asked for. Raises OSError for
+        a file that cannot be read, or that has become shorter meanwhile.
+        """
 
 
 class Ask(msgspec.Struct, frozen=True):
     """One HTTP request, ready for the wire but for its Host line, which each member has its own.
 
     start: request line with CRLF. fields: header lines, each with CRLF. idempotent: may be sent
-    again after bytes went out (RFC 9110 section 9.2.2).
+    again after bytes went out (RFC 9110 section 9.2.2). follow: redirects that are followed at
+    most; one more is status FAILED. 0: a redirect is the answer. passed: more header lines,
+    those passed on of the request it is made for (`skitai.errand`); not part of what is asked.
     """
 
     start: bytes
     fields: bytes
-    body: bytes
+    body: bytes | Upload
     idempotent: bool
     expects_body: bool = True  # False for HEAD
+    follow: int = 0
+    passed: bytes = b""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What came of asking one member. Made on the loop; decoded by whoever waits."""
+    """What came of asking one member. Made on the loop; decoded by whoever waits.
+
+    retries: other members asked besides the first, as repeats or hedges.
+    """
 
     member: int  # its place among those asked
     node: str
@@ -76,6 +107,20 @@ class Reply(msgspec.Struct, frozen=True):
     fields: tuple[tuple[bytes, bytes], ...]
     body: bytes
     elapsed: float
+    retries: int = 0
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """What a call wants of the result cache; see `skitai.rcache`.
+
+    seconds: how long its replies are kept for whoever asks the same. stale: how long they are
+    given after that while they are asked for anew. is_good: whether a reply may be kept; called
+    on a handler thread.
+    """
+
+    seconds: float
+    stale: float
+    is_good: Callable[[Reply], bool]
 
 
 class Waiter(Protocol):
@@ -93,12 +138,21 @@ class Call:
     wanted, waiter: how many replies the one who waits needs before it is released. Both are
         written and read under the engine's lock.
     expires: monotonic time after which the loop gives up even if nobody waits any more.
+    bundle: what it is waited for with; None: by itself.
+    is_given_up: the client it was made for has left; a wait for it ends at once.
+    keep: what it wants of the result cache; None: only what others have put there.
+    cached_time: when the replies were put into the result cache, epoch seconds; 0.0: they come
+        from the members.
     """
 
     __slots__ = (
         "ask",
+        "bundle",
+        "cached_time",
         "cancelled",
         "expires",
+        "is_given_up",
+        "keep",
         "nodes",
         "replies",
         "sent_at",
@@ -107,9 +161,13 @@ class Call:
         "wanted",
     )
 
-    def __init__(self, target: Origin | Members, ask: Ask, timeout: float) -> None:
+    def __init__(
+        self, target: Origin | Members, ask: Ask, timeout: float, keep: Keep | None = None
+    ) -> None:
         self.target = target
         self.ask = ask
+        self.keep = keep
+        self.cached_time = 0.0
         self.sent_at = time.monotonic()
         self.expires = self.sent_at + timeout
         self.nodes: tuple[str, ...] = ()
@@ -117,11 +175,51 @@ class Call:
         self.wanted = 0
         self.waiter: Waiter | None = None
         self.cancelled = False
+        self.bundle: Bundle | None = None
+        self.is_given_up = False
 
     @property
     def is_complete(self) -> bool:
         """Whether every member asked has a reply."""
         return len(self.replies) >= len(self.nodes)
+
+    @property
+    def landed(self) -> int:
+        """How many replies are in."""
+        return len(self.replies)
+
+
+class Bundle:
+    """Several calls that are waited for together, from its making until `close`.
+
+    wanted, waiter: as of a call; those of its calls are not looked at meanwhile.
+    """
+
+    __slots__ = ("calls", "waiter", "wanted")
+
+    bundle = None  # as a call has one
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.calls = calls
+        self.wanted = 0
+        self.waiter: Waiter | None = None
+        for call in calls:
+            call.bundle = self
+
+    def close(self) -> None:
+        """Let the calls go; they and this would hold each other."""
+        for call in self.calls:
+            call.bundle = None
+
+    @property
+    def landed(self) -> int:
+        """How many replies are in, of all calls together."""
+        return sum(len(call.replies) for call in self.calls)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether this goes for any of the calls."""
+        return any(call.is_given_up for call in self.calls)
 
 
 class Engine(Protocol):
@@ -133,13 +231,23 @@ class Engine(Protocol):
     def cancel(self, call: Call) -> None:
         """Give up what is still out; a late reply is dropped."""
 
-    def wait(self, call: Call, wanted: int, deadline: float) -> bool:
+    def give_up(self, call: Call) -> None:
+        """Cancel a call whose client has left, and release whoever waits for it. On the loop."""
+
+    def keep(self, call: Call, seconds: float) -> None:
+        """Have the result cache keep the replies of a complete call, for whoever asks the same."""
+
+    def forget(self, call: Call) -> None:
+        """Have the result cache forget what it keeps for a call."""
+
+    def wait(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         """Block until `wanted` replies are in (True) or the monotonic deadline passes (False).
 
-        The handler's run slot is given back meanwhile. Raises WrongUse on the loop's thread.
+        The handler's run slot is given back meanwhile. False at once for what is given up. Raises
+        WrongUse on the loop's thread.
         """
 
-    async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
+    async def wait_async(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         """The same for an async handler."""
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:

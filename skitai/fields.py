@@ -9,6 +9,9 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # What tells where a message ends is sent by the server, once, and as it really is.
 _FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+# Of a request: whom it goes to and how long it is follow from the rest, and what is between two
+# neighbours only (RFC 9110 section 7.6.1) is for whoever has the connection.
+_OF_CONNECTION = _FRAMING | {"host", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"}
 
 
 def checked(name: str, value: str) -> tuple[str, str]:
@@ -18,6 +21,18 @@ def checked(name: str, value: str) -> tuple[str, str]:
     if name.lower() in _FRAMING:
         raise ValueError(f"response header {name} is the server's own; it follows from the body")
     return name, checked_text(f"response header {name}", value)
+
+
+def checked_to_send(name: str, value: str) -> tuple[str, str]:
+    """The same for a field of a request to another server."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"request header name {name!r} is not a token (RFC 9110 section 5.1)")
+    if name.lower() in _OF_CONNECTION:
+        raise ValueError(f"request header {name} belongs to the connection, which is not the app's")
+    checked_text(f"request header {name}", value)
+    if not value.isascii():  # what is beyond it has no meaning that both sides know
+        raise ValueError(f"request header {name} holds characters beyond ASCII: encode them")
+    return name, value
 
 
 def checked_text(what: str, text: str) -> str:

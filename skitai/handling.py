@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from skitai import serialize
-from skitai.errors import HttpError, Unsupported
+from skitai.errors import ClientGone, HttpError, Unsupported
 from skitai.hooks import course, follow, follow_async
 from skitai.pages import error_page
 from skitai.request import Request
@@ -23,6 +23,8 @@ from skitai.table import Found
 from skitai.was import WAS
 
 log = logging.getLogger("skitai.app")
+
+CLIENT_GONE = 499  # of nginx: for the access log, as nobody reads the answer
 
 _OF_A_BODY = ("Content-Type", "Content-Encoding", "Expires", "Cache-Control", "ETag", "Set-Cookie")
 
@@ -127,7 +129,7 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
         log_failure(request, found, error)
         if found.app.is_devel():
             trace = "".join(traceback.format_exception(error))
-        error = HttpError(500, "The handler failed; the server's log says why.")
+        error = _page_for(error)
     elif (response := request.answered_with) is not None and response.problem is error:
         for name in _OF_A_BODY:
             response.delete(name)
@@ -140,10 +142,19 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
     return HTML, error_page(error.status, error.detail, trace)
 
 
+def _page_for(error: BaseException) -> HttpError:
+    if isinstance(error, ClientGone):
+        return HttpError(CLIENT_GONE, "The client has left.")
+    return HttpError(500, "The handler failed; the server's log says why.")
+
+
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
     """One entry with the request, the handler and the traceback."""
-    request.failure = error
     where = (request.id, request.method, request.uri, found.name)
+    if isinstance(error, ClientGone):  # no failure of anybody here
+        log.debug("request %s, %s %s: %s ended: %s", *where, error)
+        return
+    request.failure = error
     if isinstance(error, Unsupported):
         log.error("request %s, %s %s: %s %s", *where, error)
     else:

@@ -7,7 +7,7 @@ asked for, on the handler's thread.
 from __future__ import annotations
 
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import msgspec
@@ -20,6 +20,9 @@ from skitai.headers import Headers
 from skitai.response import Channel, Response
 from skitai.upload import Upload, UploadedFile
 from skitai.wire import tree, urlencoded
+
+if TYPE_CHECKING:
+    from skitai.errand import Errand
 
 _BLANKS = b" \t"  # not part of a field's value, but the parser leaves them at its end
 
@@ -65,6 +68,7 @@ class Request:
     is_given_up: its client was sent away because it took too long.
     failure: what its handler, or one of its methods, has failed with unforeseen.
     channel: the client's connection; None in tests without one.
+    errand: what others are asked for its sake; None as long as nobody is.
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
     """
@@ -81,6 +85,7 @@ class Request:
         "body",
         "caller",
         "channel",
+        "errand",
         "failure",
         "fields",
         "is_given_up",
@@ -115,6 +120,7 @@ class Request:
         self.started = 0.0
         self.is_given_up = False
         self.failure: BaseException | None = None
+        self.errand: Errand | None = None
         self._sent_id = sent_id  # as the client sent it
         self._id = b""
         self.channel: ClientChannel | None = None
@@ -190,6 +196,8 @@ class Request:
     @property
     def gone(self) -> bool:
         """Whether its client has left: nobody waits for the answer any more."""
+        if self.errand is not None and self.errand.is_client_gone:
+            return True
         return self.channel is not None and self.channel.in_hand is not self
 
     @property

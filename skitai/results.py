@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Any, overload
+from typing import Any, Protocol, overload
+
+import msgspec
+
+from skitai.errors import BadWireData
+from skitai.pages import phrase
 
 
 class Status(IntEnum):
@@ -17,6 +22,24 @@ class Status(IntEnum):
     TIMEOUT = 1
     FAILED = 2  # network, protocol, fault
     NORMAL = 3
+
+
+class Source(Protocol):
+    """The call that results come from: what their `cache` and `expire` act on."""
+
+    @property
+    def members(self) -> int:
+        """How many results it has."""
+
+    @property
+    def cached_time(self) -> float:
+        """When they were put into the result cache, epoch seconds; 0.0: they were not."""
+
+    def cache(self, timeout: float) -> None:
+        """Keep them, if they may be kept."""
+
+    def expire(self) -> None:
+        """Forget what is kept of them."""
 
 
 class Result:
@@ -29,10 +52,11 @@ class Result:
     msg: the reason in words.
     node: "host:port" of the member that answered, or was asked.
     elapsed: seconds from sending to the answer, or to giving up.
+    retries: other members that were asked besides the first, as repeats or hedges.
     headers: response header fields in order, names in lower case.
     """
 
-    __slots__ = ("code", "data", "elapsed", "headers", "msg", "node", "status")
+    __slots__ = ("code", "data", "elapsed", "headers", "msg", "node", "retries", "source", "status")
 
     def __init__(
         self,
@@ -43,6 +67,7 @@ class Result:
         node: str,
         elapsed: float,
         headers: tuple[tuple[str, str], ...] = (),
+        retries: int = 0,
     ) -> None:
         self.status = status
         self.data = data
@@ -51,11 +76,60 @@ class Result:
         self.node = node
         self.elapsed = elapsed
         self.headers = headers
+        self.retries = retries
+        self.source: Source | None = None
 
     @property
     def ok(self) -> bool:
         """True when the member gave a normal answer."""
         return self.status is Status.NORMAL
+
+    @property
+    def text(self) -> str:
+        """The data as text; bytes as UTF-8, with a replacement character for what is none."""
+        data = self.data
+        return data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no normal answer, else what its HTTP status means: "Not Found"."""
+        return self.msg or phrase(self.code)
+
+    def json(self) -> Any:
+        """The data, read as JSON. Raises BadWireData for what is none, with who sent it."""
+        if not self.ok:
+            raise BadWireData(f"no JSON from {self.node}, {self}")
+        try:
+            return msgspec.json.decode(self.data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError) as error:
+            raise BadWireData(f"{self.node} has not sent JSON: {error}") from None
+
+    @property
+    def is_cached(self) -> bool:
+        """True when it comes from the result cache, and nobody was asked."""
+        return self.cached_time > 0.0
+
+    @property
+    def cached_time(self) -> float:
+        """When it was put into the result cache, epoch seconds; 0.0 when it is fresh."""
+        return self.source.cached_time if self.source is not None else 0.0
+
+    def cache(self, timeout: float = 300.0) -> Result:
+        """Have whoever asks the same get this answer for so many seconds; 0 is `expire`.
+
+        In this worker, or with `result_cache` in the conf in all that share it. Only a normal
+        answer with HTTP status 200 that is not from the cache is kept, else nothing happens; nor
+        for one result of a map, of which `Results.cache` keeps all. What is kept is what came,
+        before any filter. Gives the result itself. Raises WrongUse for what is no time.
+        """
+        if self.source is not None and self.source.members == 1:
+            self.source.cache(timeout)
+        return self
+
+    def expire(self) -> None:
+        """Have the result cache forget the answer to what was asked; see `cache`."""
+        if self.source is not None and self.source.members == 1:
+            self.source.expire()
 
     def get_header(self, name: str, default: str | None = None) -> str | None:
         """The first response header field of this name, case ignored."""
@@ -104,6 +178,35 @@ class Results(Sequence[Result]):
     def ok(self) -> bool:
         """True when every member gave a normal answer."""
         return all(result.ok for result in self._results)
+
+    @property
+    def is_cached(self) -> bool:
+        """True when all of them come from the result cache, and nobody was asked."""
+        return all(result.is_cached for result in self._results)
+
+    def cache(self, timeout: float = 300.0) -> Results:
+        """Have whoever asks the same get these answers for so many seconds; see `Result.cache`.
+
+        All members' answers to a call are kept, or none: each must be normal, with status 200.
+        """
+        for source in self._sources():
+            source.cache(timeout)
+        return self
+
+    def expire(self) -> None:
+        """Have the result cache forget the answers to what was asked."""
+        for source in self._sources():
+            source.expire()
+
+    def _sources(self) -> list[Source]:
+        """One for each call."""
+        found = {id(each.source): each.source for each in self._results if each.source is not None}
+        return list(found.values())
+
+    @property
+    def normal(self) -> list[Result]:
+        """Those that answered normally."""
+        return [result for result in self._results if result.ok]
 
     @property
     def failed(self) -> list[Result]:

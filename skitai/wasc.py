@@ -34,10 +34,18 @@ class Wasc:
     """What `startup`, `onreload` and `shutdown` are given beside their app.
 
     engine: what sends calls. httpserver: name and address of the server. logger: of the apps.
+    request_timeout: seconds a handler has, as in the conf; 0.0 is as long as it takes.
     """
 
-    def __init__(self, engine: Engine, httpserver: Server, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        httpserver: Server,
+        sessions: Sessions,
+        request_timeout: float = 0.0,
+    ) -> None:
         self.engine = engine
+        self.request_timeout = request_timeout
         self.httpserver = httpserver
         self.sessions = sessions
         self.logger = logging.getLogger("skitai.app")

@@ -1,4 +1,4 @@
-"""`[certification]`: are the files there, and do they open?
+"""Certificates of `[certification]` and of clusters: are the files there, and do they open?
 
 Loading them is the only sure test, so this file loads them, and then says in plain words what
 OpenSSL says in its own. It never asks for a passphrase: a server has nobody to ask.
@@ -19,41 +19,54 @@ def read(values: Values, directory: Path, complaints: Complaints) -> worker.Tls:
 
     The caller has seen to it that `certfile` is not empty.
     """
-    tls = worker.Tls(
-        certfile=str(directory / values["certfile"]),
-        cafile=str(directory / values["cafile"]) if values["cafile"] else "",
-        passphrase=values["passphrase"],
+    certfile, cafile = _files(values, directory, complaints)
+    return worker.Tls(certfile, cafile, values["passphrase"])
+
+
+def of_members(values: Values, directory: Path, complaints: Complaints) -> worker.ClientTls:
+    """The same of a cluster, where none of them has to be there."""
+    certfile, cafile = _files(values, directory, complaints)
+    return worker.ClientTls(cafile, certfile, values["passphrase"], values["verify"])
+
+
+def _files(values: Values, directory: Path, complaints: Complaints) -> tuple[str, str]:
+    """(certfile, cafile), absolute; "" for one that is not written."""
+    certfile, cafile = (
+        str(directory / values[key]) if values[key] else "" for key in ("certfile", "cafile")
     )
-    for key, check in (("certfile", _check_certificate), ("cafile", _check_authorities)):
+    checks = {
+        "certfile": lambda: certfile and _check_certificate(certfile, values["passphrase"]),
+        "cafile": lambda: cafile and _check_authorities(cafile),
+    }
+    for key, check in checks.items():
         try:
-            check(tls)
+            check()
         except (ValueError, OSError) as error:  # ssl.SSLError is an OSError
             complaints.add(values.line_of(key), f"{key}: {_in_plain_words(error)}")
-    return tls
+    return certfile, cafile
 
 
-def _check_certificate(tls: worker.Tls) -> None:
-    pem = _content(tls.certfile)
+def _check_certificate(certfile: str, passphrase: str) -> None:
+    pem = _content(certfile)
     if b"-----BEGIN CERTIFICATE-----" not in pem:
-        raise ValueError(f"{tls.certfile} holds no certificate in PEM form")
+        raise ValueError(f"{certfile} holds no certificate in PEM form")
     if b"PRIVATE KEY-----" not in pem:
-        raise ValueError(f"{tls.certfile} holds no private key; append it to the certificate")
+        raise ValueError(f"{certfile} holds no private key; append it to the certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # A callable keeps OpenSSL from prompting on the terminal when there is no passphrase.
-        context.load_cert_chain(tls.certfile, password=lambda: tls.passphrase)
+        context.load_cert_chain(certfile, password=lambda: passphrase)
     except ssl.SSLError as error:
         if error.reason != "KEY_VALUES_MISMATCH" and b"ENCRYPTED" in pem:
-            fault = "does not open" if tls.passphrase else "is needed for"
-            raise ValueError(f"passphrase {fault} the private key in {tls.certfile}") from None
+            fault = "does not open" if passphrase else "is needed for"
+            raise ValueError(f"passphrase {fault} the private key in {certfile}") from None
         raise
 
 
-def _check_authorities(tls: worker.Tls) -> None:
-    if tls.cafile:
-        _content(tls.cafile)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_verify_locations(tls.cafile)
+def _check_authorities(cafile: str) -> None:
+    _content(cafile)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(cafile)
 
 
 def _content(file: str) -> bytes:

@@ -185,7 +185,7 @@ def _worker(
     complaints: Complaints,
 ) -> worker.Settings:
     named = [section for title, section in sections.items() if title.startswith("@")]
-    clusters = conf_clusters.read(named, complaints)
+    clusters = conf_clusters.read(named, _certificates(path), complaints)
     http = {name: one for name, one in clusters.items() if isinstance(one, worker.HttpCluster)}
     databases = {
         name: one for name, one in clusters.items() if isinstance(one, worker.DatabaseCluster)
@@ -203,7 +203,9 @@ def _worker(
         upload_dir=_upload_dir(server, home, complaints),
         trusted_proxies=server["trusted_proxies"],
         static_max_age=server["static_max_age"],
+        result_cache=server["result_cache"],
         result_cache_entries=server["num_result_cache_max"],
+        result_cache_size=server["max_result_cache_size"],
         session_timeout=server["sessiontimeout"],
         secure_keys=server["securekey"],
         admin_password=server["admin_password"],
@@ -268,4 +270,9 @@ def _tls(
         message = "ssl: it wants a certfile in [certification]"
         complaints.add(server.line_of("ssl"), message)
         return None
-    return certs.read(values, path.parent.parent / "cert", complaints)
+    return certs.read(values, _certificates(path), complaints)
+
+
+def _certificates(path: Path) -> Path:
+    """Where relative names of certificates are looked up."""
+    return path.parent.parent / "cert"

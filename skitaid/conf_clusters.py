@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
-from skitaid import conf_members
-from skitaid.conf_keys import CLUSTER, fill
+from skitaid import certs, conf_members
+from skitaid.conf_keys import CLUSTER, Values, fill
 from skitaid.conf_lines import Line, Section
 from skitaid.errors import Complaints
 from skitaid.workers import settings as worker
 
+_OF_TLS = ("cafile", "certfile", "passphrase", "verify")
+_HTTP_ONLY = (
+    *("ssl", "hedge", "max_connections", "check"),
+    *("connect_timeout", "read_timeout", "max_response_size", *_OF_TLS),
+)
+
 Cluster = worker.HttpCluster | worker.DatabaseCluster
 
 
-def read(sections: Iterable[Section], complaints: Complaints) -> dict[str, Cluster]:
-    """The clusters by name without the @.
+def read(
+    sections: Iterable[Section], certificates: Path, complaints: Complaints
+) -> dict[str, Cluster]:
+    """The clusters by name without the @. certificates: where their files are looked up.
 
     A cluster with wrong members is complained about and yet returned with the right ones, so
     that routes to it are not complained about as well.
     """
-    return {section.title[1:]: _cluster(section, complaints) for section in sections}
+    return {section.title[1:]: _cluster(section, certificates, complaints) for section in sections}
 
 
-def _cluster(section: Section, complaints: Complaints) -> Cluster:
+def _cluster(section: Section, certificates: Path, complaints: Complaints) -> Cluster:
     values = fill(section, CLUSTER, complaints)
     entry = section.find("members")
     lines = entry.lines if entry else [Line(section.line, "")]
@@ -31,10 +40,34 @@ def _cluster(section: Section, complaints: Complaints) -> Cluster:
     if values["type"] == "http":
         parse = partial(conf_members.http_member, default_port=443 if values["ssl"] else 80)
         members = conf_members.read(lines, parse, complaints)
-        return worker.HttpCluster(name, members, values["ssl"], values["balance"], where)
-    if values["ssl"]:
-        # A setting that promises secrecy must not be passed over in silence.
-        message = "ssl: it has no effect on connections to databases; remove this line"
-        complaints.add(values.line_of("ssl"), message)
+        return worker.HttpCluster(
+            name,
+            members,
+            tls=values["ssl"],
+            balance=values["balance"],
+            where=where,
+            hedge=values["hedge"],
+            max_connections=values["max_connections"],
+            check=values["check"],
+            limits=worker.ClientLimits(
+                values["connect_timeout"], values["read_timeout"], values["max_response_size"]
+            ),
+            trust=_trust(values, certificates, complaints),
+        )
+    for key in _HTTP_ONLY:
+        # A setting that promises secrecy, or else, must not be passed over in silence.
+        if key in values.lines and values[key]:
+            message = f"{key}: it has no effect on connections to databases; remove this line"
+            complaints.add(values.line_of(key), message)
     databases = conf_members.read(lines, conf_members.database, complaints)
     return worker.DatabaseCluster(name, databases, values["balance"], where)
+
+
+def _trust(values: Values, certificates: Path, complaints: Complaints) -> worker.ClientTls:
+    if not values["ssl"]:
+        for key in _OF_TLS:
+            if key in values.lines:
+                message = f"{key}: it has no effect without ssl = yes in the same section"
+                complaints.add(values.line_of(key), message)
+        return worker.ClientTls()
+    return certs.of_members(values, certificates, complaints)

@@ -82,6 +82,7 @@ def _known_entries(
 _WORKER = worker.Settings(name="", routes=())  # for its defaults
 _LIMITS = _WORKER.limits
 _LOGS = _WORKER.logs
+_CLIENT = worker.ClientLimits()
 
 # The keys that fill `worker.Limits`, by the names of its fields.
 LIMIT_FIELDS = {
@@ -118,6 +119,13 @@ SERVER = (
         values.whole(0),
         f"{_WORKER.result_cache_entries}",
         "results of calls in the cache of one worker",
+    ),
+    Key("result_cache", values.cache_url, "", "where to keep them instead, for all machines"),
+    Key(
+        "max_result_cache_size",
+        values.size(1),
+        f"{_WORKER.result_cache_size}",
+        "of all these results together",
     ),
     Key("securekey", values.secure_keys, "", "seals sessions; random at every start if left out"),
     Key("admin_password", values.password, "", "of user admin; no admin pages if left out"),
@@ -181,10 +189,40 @@ CLUSTER = (
     Key("members", values.text, "", "the servers; required"),
     Key(
         "balance",
-        values.one_of(p2c="p2c", roundrobin="roundrobin", leastconn="leastconn"),
+        values.one_of(p2c="p2c", roundrobin="roundrobin", leastconn="leastconn", hash="hash"),
         "p2c",
-        "the better of two at random, in turn, or the least busy",
+        "the better of two at random, in turn, the least busy, or by key",
     ),
+    Key("hedge", values.hedge, "no", "when idempotent calls go to a second member too"),
+    Key(
+        "max_connections",
+        values.whole(1),
+        f"{worker.CONNECTIONS_MAX}",
+        "to each member from one worker",
+    ),
+    Key("check", values.check, "no", "how members are checked, like /path every 5s"),
+    Key(
+        "connect_timeout",
+        values.seconds(0.01),
+        f"{_CLIENT.connect_timeout:g}",
+        "for name, TCP and TLS together",
+    ),
+    Key(
+        "read_timeout",
+        values.seconds(0),
+        f"{_CLIENT.read_timeout:g}",
+        "silence of a member; 0: only the call's own time counts",
+    ),
+    Key(
+        "max_response_size",
+        values.size(1),
+        f"{_CLIENT.response_size}",
+        "of an answer; more is a failure",
+    ),
+    Key("cafile", values.text, "", "authorities to believe; those of the system if left out"),
+    Key("certfile", values.text, "", "PEM file that is shown to members that ask who we are"),
+    Key("passphrase", values.text, "", "opens the private key in certfile"),
+    Key("verify", values.switch, "yes", "no: certificates of members are not looked at"),
 )
 
 GLOBAL = (

@@ -11,6 +11,10 @@ import ipaddress
 import pwd
 import re
 from collections.abc import Callable
+from typing import Literal
+
+from skitaid.workers import settings as worker
+from skitaid.workers.clients import resp
 
 SECRET_MIN = 6  # characters; the original's rule, far below the random keys that init writes
 
@@ -28,6 +32,7 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _UMASK = re.compile(r"0?[0-7]{3}")
+_CHECK = re.compile(r"(/[!-~]*) +every +([!-~]+)")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -184,6 +189,34 @@ def password(value: str) -> str:
     if value and len(value) < SECRET_MIN:
         raise ValueError(f"it needs at least {SECRET_MIN} characters")
     return value
+
+
+def cache_url(value: str) -> str:
+    """A server for the result cache; it may hold a password, so it is not shown."""
+    if not value:
+        return ""
+    resp.parse_url(value)
+    return value
+
+
+def hedge(value: str) -> float | Literal["p95"] | None:
+    """When a second member is asked: seconds, `p95`, or `no`."""
+    if value.lower() in ("no", "p95"):
+        return "p95" if value.lower() == "p95" else None
+    try:
+        return seconds(0.001)(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or write p95, or no") from None
+
+
+def check(value: str) -> worker.Check | None:
+    """How members are checked: `/path every 5s`, or `no`."""
+    if value.lower() == "no":
+        return None
+    found = _CHECK.fullmatch(value)
+    if not found:
+        raise ValueError(f"{shown(value)} is not of the form /path every 5s; or write no")
+    return worker.Check(found[1], seconds(1)(found[2]))
 
 
 def one_of(**words: str) -> Callable[[str], str]:

@@ -22,7 +22,10 @@ AnyCoroutine = Coroutine[Any, Any, Any]
 class Awaited:
     """One coroutine; parked for like a `Call`."""
 
-    __slots__ = ("_coroutine", "_loop", "_task", "_threads", "replies", "waiter", "wanted")
+    __slots__ = ("_coroutine", "_loop", "_outcomes", "_task", "_threads", "waiter", "wanted")
+
+    bundle = None
+    is_given_up = False  # when the client leaves, what the coroutine waits for is
 
     def __init__(
         self,
@@ -34,23 +37,33 @@ class Awaited:
         self._loop = loop
         self._threads = threads
         self._task: asyncio.Task[_Outcome] | None = None  # the loop itself holds it weakly
-        self.replies: list[_Outcome] = []
+        self._outcomes: list[_Outcome] = []
         self.wanted = 1
         self.waiter: Waiter | None = None
 
+    @property
+    def landed(self) -> int:
+        """`Waitable`: 1 when it is over."""
+        return len(self._outcomes)
+
+    @property
+    def outcome(self) -> _Outcome:
+        """How it ended."""
+        return self._outcomes[0]
+
     def on_loop(self) -> None:
         """`LoopTask`: start."""
-        self._task = self._loop.create_task(self._outcome())
+        self._task = self._loop.create_task(self._await())
         self._task.add_done_callback(self._finished)
 
-    async def _outcome(self) -> _Outcome:
+    async def _await(self) -> _Outcome:
         try:
             return _Outcome(await self._coroutine)
         except BaseException as error:  # asyncio would let a SystemExit end the loop
             return _Outcome(None, error)
 
     def _finished(self, task: asyncio.Task[_Outcome]) -> None:
-        self.replies.append(task.result())
+        self._outcomes.append(task.result())
         self._threads.landed(self)
 
 
@@ -72,7 +85,7 @@ def run(
     awaited = Awaited(coroutine, loop, threads)
     handoff.post(awaited)
     threads.park(awaited, 1, None)
-    outcome = awaited.replies[0]
+    outcome = awaited.outcome
     if outcome.error is not None:
         raise outcome.error
     return outcome.value

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from skitai.engine import Call, Wish
+from skitai import rcache
+from skitai.engine import Bundle, Call, Wish
 from skitai.errors import WrongUse
 
 from . import awaiting, control
-from .clients.fanout import Fanout
+from .clients.flights import Flights
 from .handoff import Handoff
 from .threads import HandlerThreads
 
@@ -33,7 +34,7 @@ class WorkerEngine:
         loop: asyncio.AbstractEventLoop,
         handoff: Handoff,
         threads: HandlerThreads,
-        fanout: Fanout,
+        flights: Flights,
         tell_master: Callable[[control.FromWorker], None],
     ) -> None:
         """tell_master: called on the loop."""
@@ -41,7 +42,7 @@ class WorkerEngine:
         self._loop_thread = threading.get_ident()
         self._handoff = handoff
         self._threads = threads
-        self._fanout = fanout
+        self._flights = flights
         self._tell_master = tell_master
 
     def run(self, coroutine: awaiting.AnyCoroutine) -> object:
@@ -54,21 +55,37 @@ class WorkerEngine:
 
     def send(self, call: Call) -> None:
         """See `Engine.send`."""
-        call.nodes = self._fanout.nodes(call.target)
-        if threading.get_ident() == self._loop_thread:
-            self._fanout.start(call)
-        else:
-            self._handoff.post(_Start(self._fanout, call))
+        call.nodes = self._flights.fanout.nodes(call.target)
+        hit = self._flights.look(call)
+        if hit is None:
+            self._on_loop(self._flights.start, call)
+        elif hit.is_due:
+            self._on_loop(self._flights.refresh, call)
 
     def cancel(self, call: Call) -> None:
         """See `Engine.cancel`."""
         call.cancelled = True
-        if threading.get_ident() == self._loop_thread:
-            self._fanout.cancel(call)
-        else:
-            self._handoff.post(_Cancel(self._fanout, call))
+        self._on_loop(self._flights.cancel, call)
 
-    def wait(self, call: Call, wanted: int, deadline: float) -> bool:
+    def keep(self, call: Call, seconds: float) -> None:
+        """See `Engine.keep`."""
+        key = rcache.key_of(call)
+        if key is not None:
+            self._flights.store.put(key, rcache.entry_of(call, seconds))
+
+    def forget(self, call: Call) -> None:
+        """See `Engine.forget`."""
+        key = rcache.key_of(call)
+        if key is not None:
+            self._flights.store.drop(key)
+
+    def give_up(self, call: Call) -> None:
+        """See `Engine.give_up`."""
+        call.is_given_up = call.cancelled = True
+        self._flights.cancel(call)
+        self._threads.give_up(call)
+
+    def wait(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         """See `Engine.wait`."""
         if threading.get_ident() == self._loop_thread:
             raise WrongUse(
@@ -77,10 +94,12 @@ class WorkerEngine:
             )
         return self._threads.park(call, wanted, deadline)
 
-    async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
+    async def wait_async(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         """See `Engine.wait_async`."""
-        if len(call.replies) >= wanted:
+        if call.landed >= wanted:
             return True
+        if call.is_given_up:
+            return False
         gate = _Gate(self._loop.create_future())
         call.wanted = wanted
         call.waiter = gate
@@ -90,7 +109,13 @@ class WorkerEngine:
         finally:
             timer.cancel()
             call.waiter = None
-        return len(call.replies) >= wanted
+        return call.landed >= wanted
+
+    def _on_loop(self, act: Callable[[Call], None], call: Call) -> None:
+        if threading.get_ident() == self._loop_thread:
+            act(call)
+        else:
+            self._handoff.post(_Act(act, call))
 
 
 @dataclass(slots=True)
@@ -105,21 +130,12 @@ class _Gate:
 
 
 @dataclass(slots=True)
-class _Start:
-    fanout: Fanout
+class _Act:
+    act: Callable[[Call], None]
     call: Call
 
     def on_loop(self) -> None:
-        self.fanout.start(self.call)
-
-
-@dataclass(slots=True)
-class _Cancel:
-    fanout: Fanout
-    call: Call
-
-    def on_loop(self) -> None:
-        self.fanout.cancel(self.call)
+        self.act(self.call)
 
 
 @dataclass(slots=True)

@@ -13,12 +13,12 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType, CoroutineType, FrameType
 from typing import Any
 
-from skitai.engine import Call
+from skitai.engine import Bundle, Call
 from skitai.request import Request
 
 from .engine import WorkerEngine
@@ -64,7 +64,9 @@ class AtWork:
     def doing(self) -> str:
         """What it is doing, for a person."""
         if isinstance(self.waits_for, Call):
-            return _waiting(self.waits_for)
+            return _waiting([self.waits_for])
+        if isinstance(self.waits_for, Bundle):
+            return _waiting(self.waits_for.calls)
         if self.waits_for is not None:
             return "waits for a coroutine"
         inner = self.frames[0]
@@ -99,11 +101,14 @@ def _line(request: Request, work: AtWork | None, now: float) -> str:
     return f"{start}, {work.handler}: {work.doing()}"
 
 
-def _waiting(call: Call) -> str:
-    replies = list(call.replies)
-    answered = {reply.member for reply in replies}
-    missing = [node for member, node in enumerate(call.nodes) if member not in answered]
-    return f"waits for {', '.join(missing) or 'its turn to run'} ({len(replies)} answered)"
+def _waiting(calls: Sequence[Call]) -> str:
+    answered = 0
+    missing: list[str] = []
+    for call in calls:
+        members = {reply.member for reply in list(call.replies)}
+        answered += len(members)
+        missing += [node for member, node in enumerate(call.nodes) if member not in members]
+    return f"waits for {', '.join(missing) or 'its turn to run'} ({answered} answered)"
 
 
 def _find(frames: Iterator[FrameType], task: asyncio.Task[None] | None = None) -> AtWork | None:

@@ -7,6 +7,8 @@ may be of different moments, which no reader here minds.
 
 The slot's index is the worker's ordinal, which no two living workers share. Whoever takes a slot
 over clears it first.
+
+Behind the slots is the table of members that are checked, which everybody writes.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from __future__ import annotations
 import mmap
 import os
 from enum import IntEnum
+
+from . import member_table
 
 CAPACITY = 1024  # workers of one server, those that drain included
 _CELL = 8  # bytes
@@ -99,13 +103,16 @@ class Scoreboard:
         If that was of a version with another layout, this is a new board all the same; the
         workers on the old one are replaced soon.
         """
-        size = (CAPACITY + 1) * _WIDTH * _CELL
+        board = (CAPACITY + 1) * _WIDTH * _CELL
+        size = board + member_table.SIZE
         if descriptor < 0 or os.fstat(descriptor).st_size != size:
             descriptor = os.memfd_create("skitaid-scoreboard")
             os.ftruncate(descriptor, size)
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, size)
-        cells = memoryview(self._memory).cast("q")
+        memory = memoryview(self._memory)
+        cells = memory[:board].cast("q")
+        self.members = member_table.MemberTable(memory[board:].cast("Q"))
         self._slots = [
             Slot(cells[index * _WIDTH : (index + 1) * _WIDTH]) for index in range(CAPACITY)
         ]

@@ -8,8 +8,11 @@ master leaves it to the program that takes its place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
+
+CONNECTIONS_MAX = 256  # to one server from one worker; as many as handlers may wait by default
 
 
 class StaticRoute(msgspec.Struct, tag=True, frozen=True):
@@ -63,14 +66,46 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """How long a server that is asked is waited for, and how much of it is taken."""
+
+    connect_timeout: float = 2.0  # seconds for name, TCP, proxy and TLS together
+    read_timeout: float = 0.0  # seconds without a byte; 0: only the call's own time counts
+    response_size: int = 64 * 1024 * 1024  # bytes of a response, which is held in memory
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """Whose certificates are believed, and which one is shown when a server wants one."""
+
+    cafile: str = ""  # absolute path of a PEM; "": the authorities of the system
+    certfile: str = ""  # absolute path of a PEM with certificate and key; "": none is shown
+    passphrase: str = field(repr=False, default="")
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How the members of a cluster are checked: GET, which must be answered with 200 to 399."""
+
+    path: str  # with its query, percent-encoded
+    every: float  # seconds, >= 1
+
+
+@dataclass(frozen=True, slots=True)
 class HttpCluster:
     """A `[@name]` section of servers that speak HTTP, XML-RPC or JSON-RPC."""
 
     name: str
     members: tuple[Member, ...]  # at least one
     tls: bool
-    balance: str  # "p2c", "roundrobin" or "leastconn"
+    balance: str  # "p2c", "roundrobin", "leastconn" or "hash"
     where: str
+    hedge: float | Literal["p95"] | None = None  # for idempotent calls of `lb`; see `Members`
+    max_connections: int = CONNECTIONS_MAX  # to each member from each worker
+    check: Check | None = None  # None: only calls tell how members are
+    limits: ClientLimits = ClientLimits()
+    trust: ClientTls = ClientTls()  # counts with tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +174,9 @@ class Settings:
     upload_dir: str = "/var/tmp"  # noqa: S108  # each worker has a directory of its own there
     trusted_proxies: tuple[str, ...] = ()  # addresses, networks, "unix:"
     static_max_age: int = 300  # seconds
+    result_cache: str = field(default="", repr=False)  # URL of a server; "": in its memory
     result_cache_entries: int = 200
+    result_cache_size: int = 64 * 1024 * 1024  # bytes, about
     session_timeout: int = 1200  # seconds
     secure_keys: tuple[str, ...] = field(default=(), repr=False)  # first seals, all open
     logs: Logs = Logs()

@@ -12,17 +12,22 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 
 from skitai.app import Application
+from skitai.rcache import Memory, Store
 from skitai.seal import Seal
 from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
 
 from . import control, in_hand
 from .apps import end, start
+from .clients.checks import Checks, watches
 from .clients.fanout import Fanout
+from .clients.flights import Flights
+from .clients.shared_store import SharedStore
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
 from .logs.access_log import AccessLog
+from .member_table import MemberTable
 from .overdue import Overdue
 from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
@@ -70,13 +75,23 @@ class WebSite:
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
         self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
-        engine = WorkerEngine(loop, self._handoff, self._threads, self._fanout, self._tell)
+        self._flights = Flights(
+            loop,
+            self._fanout,
+            _store(loop, settings, self._handoff),
+            self._handoff,
+            self._threads.landed,
+            self._threads.submit,
+        )
+        engine = WorkerEngine(loop, self._handoff, self._threads, self._flights, self._tell)
         self._apps = dict(apps)  # those imported anew take their places
         self._wasc = Wasc(
             engine,
             _server(settings),
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
+            settings.request_timeout,
         )
+        self._wasc.register("rcache", self._flights.seen)
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
         self._dispatcher = Dispatcher(
@@ -94,6 +109,12 @@ class WebSite:
         self._choose_sink = Bodies(limits, self._uploads).choose
         self._scoreboard = scoreboard
         self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
+        self._checks = Checks(
+            loop,
+            MemberTable() if scoreboard is None else scoreboard.members,
+            watches(loop, settings.http_clusters, self._fanout.clusters),
+            self._rank,
+        )
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
         self._acceptor: Acceptor | None = None
         self._overdue: Overdue | None = None
@@ -129,6 +150,7 @@ class WebSite:
             self._siblings,
         )
         self._acceptor.open()
+        self._checks.start()
         self._upload_directory.sweep()
 
     def _want_successor(self, reason: str) -> None:
@@ -137,6 +159,13 @@ class WebSite:
     def _tell(self, record: control.FromWorker) -> None:
         if self._tell_master is not None:  # None: it does not serve yet
             self._tell_master(record)
+
+    def _rank(self) -> int | None:
+        """This worker's place among those that serve; None: it does not."""
+        if self._scoreboard is None:
+            return 0
+        serving = self._scoreboard.serving()
+        return next((i for i, slot in enumerate(serving) if slot is self._slot), None)
 
     def _siblings(self) -> list[Slot]:
         serving = self._scoreboard.serving() if self._scoreboard is not None else []
@@ -167,8 +196,9 @@ class WebSite:
             self._acceptor.close()
         if self._overdue is not None:
             self._overdue.stop()
+        self._checks.stop()
         self._dispatcher.cancel()
-        self._fanout.close()
+        self._flights.close()
         self._handoff.close()
         self._connections.abort()
 
@@ -186,6 +216,12 @@ class WebSite:
             self._choose_sink,
             self._proxies,
         )
+
+
+def _store(loop: asyncio.AbstractEventLoop, settings: Settings, handoff: Handoff) -> Store:
+    if settings.result_cache:
+        return SharedStore(loop, settings.result_cache, settings.name, handoff)
+    return Memory(settings.result_cache_entries, settings.result_cache_size)
 
 
 def _server(settings: Settings) -> Server:

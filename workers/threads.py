@@ -21,7 +21,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,14 +44,22 @@ class Job(Protocol):
 
 
 class Waitable(Protocol):
-    """What a thread parks for: a `skitai.engine.Call`, whose fields these are."""
+    """What a thread parks for: a `skitai.engine.Call` or `Bundle`, whose fields these are."""
 
     wanted: int
     waiter: Waiter | None
 
     @property
-    def replies(self) -> Sized:
-        """What has landed."""
+    def bundle(self) -> Waitable | None:
+        """What it is waited for with; None: by itself."""
+
+    @property
+    def landed(self) -> int:
+        """How many replies are in."""
+
+    @property
+    def is_given_up(self) -> bool:
+        """Nobody may wait for it any more."""
 
 
 class Runner:
@@ -140,12 +148,21 @@ class HandlerThreads:
 
     def landed(self, call: Waitable) -> None:
         """A reply was appended to `call`: release whoever waits for it, if it has enough."""
+        call = call.bundle or call
         with self._lock:
             waiter = call.waiter
-            if waiter is None or len(call.replies) < call.wanted:
+            if waiter is None or call.landed < call.wanted:
                 return
             call.waiter = None
         waiter.release()
+
+    def give_up(self, call: Waitable) -> None:
+        """`call` is given up: release whoever waits for it, without its replies."""
+        call = call.bundle or call
+        with self._lock:
+            waiter, call.waiter = call.waiter, None
+        if waiter is not None:
+            waiter.release()
 
     def _resume(self, runner: Runner) -> None:
         self._released.append(runner)
@@ -206,8 +223,10 @@ class HandlerThreads:
         if runner is None:
             return self._wait_outside(call, wanted, deadline)
         with self._lock:
-            if len(call.replies) >= wanted:
+            if call.landed >= wanted:
                 return True
+            if call.is_given_up:
+                return False
             call.wanted = wanted
             call.waiter = runner
             self.slots.progress += 1
@@ -217,7 +236,7 @@ class HandlerThreads:
         self._wake(woken)
         if not runner.wake.acquire(timeout=_seconds_until(deadline)):
             self._come_back(runner, call)
-        return len(call.replies) >= wanted
+        return call.landed >= wanted
 
     def _come_back(self, runner: Runner, call: Waitable) -> None:
         """The deadline passed while parked: get a slot again, unless one is on its way."""
@@ -235,15 +254,17 @@ class HandlerThreads:
         gate = threading.Lock()
         gate.acquire()
         with self._lock:
-            if len(call.replies) >= wanted:
+            if call.landed >= wanted:
                 return True
+            if call.is_given_up:
+                return False
             call.wanted = wanted
             call.waiter = gate
         gate.acquire(timeout=_seconds_until(deadline))
         with self._lock:
             if call.waiter is gate:
                 call.waiter = None
-        return len(call.replies) >= wanted
+        return call.landed >= wanted
 
     def _work(self, runner: Runner) -> None:
         """The life of one thread."""

@@ -67,18 +67,22 @@ def read(ask: Ask) -> Question:
     command, target = ask.start.split(b" ")[:2]
     lines = ask.fields.decode("latin-1").split("\r\n")
     kind = next((line.partition(": ")[2] for line in lines if line.startswith("Content-Type")), "")
+    body = ask.body if isinstance(ask.body, bytes) else b"".join(ask.body.pieces())
     if kind == XML:
-        return Question(*xmlrpc.load_call(ask.body), XML)
+        return Question(*xmlrpc.load_call(body), XML)
     if kind == JSON:
-        (entry,) = jsonrpc.load(ask.body).entries
+        document = jsonrpc.load(body)
+        if document.is_batch:
+            raise WrongUse("a batch cannot be answered here; script a member that speaks XML-RPC")
+        (entry,) = document.entries
         assert isinstance(entry, jsonrpc.Request)  # we have written it
         return Question(entry.method, entry.kwargs or entry.args, JSON)
     fields: dict[str, Any] = {}
     urlencoded.load(target.partition(b"?")[2].decode("ascii"), fields)
     try:
-        urlencoded.load(ask.body.decode("utf-8"), fields)
+        urlencoded.load(body.decode("utf-8"), fields)
     except ValueError:  # not a form
-        return Question(command.decode("ascii"), (ask.body,), "")
+        return Question(command.decode("ascii"), (body,), "")
     return Question(command.decode("ascii"), fields, "")
 
 

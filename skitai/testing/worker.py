@@ -9,6 +9,7 @@ Nothing is sent, and nobody waits.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import weakref
 from collections.abc import Coroutine, Iterator
@@ -16,9 +17,11 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
+from skitai import rcache
 from skitai.app import Application
-from skitai.engine import Call, Reply, Wish
+from skitai.engine import Bundle, Call, Reply, Wish
 from skitai.errors import WrongUse
+from skitai.rcache import Memory
 from skitai.seal import Seal
 from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
@@ -27,7 +30,9 @@ from .script import Script
 
 HOST = "localhost"
 PORT = 5000
-SESSION_TIMEOUT = 1200  # seconds, as in a conf that does not say
+SESSION_TIMEOUT = 1200  # seconds, as in a conf that does not say, like the others
+CACHE_ENTRIES = 200
+CACHE_SIZE = 64 * 1024 * 1024  # bytes
 
 
 class Worker:
@@ -49,6 +54,8 @@ class Worker:
         server = Server("test", "127.0.0.1", PORT, False, metadata.version("skitai"))
         sessions = Sessions(Seal([secrets.token_hex()]), SESSION_TIMEOUT)
         self.wasc = Wasc(self, server, sessions)
+        self._cache = Memory(CACHE_ENTRIES, CACHE_SIZE)
+        self.wasc.register("rcache", self._cache)
         app.start(self.wasc)
 
     def enter(self) -> None:
@@ -81,6 +88,21 @@ class Worker:
     # --- skitai.engine.Engine ---
 
     def send(self, call: Call) -> None:
+        key = rcache.key_of(call)
+        stale = 0.0 if call.keep is None else call.keep.stale
+        hit = None if key is None else self._cache.look(key, stale)
+        if hit is None:
+            self._ask(call)
+            return
+        hit.entry.give(call)
+        self._out[call] = []
+        if hit.is_due:
+            again = Call(call.target, call.ask, 0.0, call.keep)
+            self._ask(again)
+            again.replies = [reply for reply in self._out.pop(again) if reply.elapsed < math.inf]
+            self._keep_if_wanted(again)
+
+    def _ask(self, call: Call) -> None:
         try:
             call.nodes, replies = self._script.replies(call)
         except BaseException as error:
@@ -88,11 +110,32 @@ class Worker:
             raise
         self._out[call] = sorted(replies, key=lambda reply: reply.elapsed)
 
+    def _keep_if_wanted(self, call: Call) -> None:
+        keep = call.keep
+        if keep is not None and not call.cached_time and rcache.is_good(call, keep):
+            self._keep(call, keep.seconds, keep.stale)
+
+    def _keep(self, call: Call, seconds: float, stale: float = 0.0) -> None:
+        key = rcache.key_of(call)
+        if key is not None:
+            self._cache.put(key, rcache.entry_of(call, seconds, stale))
+
     def cancel(self, call: Call) -> None:
         call.cancelled = True
         self._out.pop(call, None)
 
-    def wait(self, call: Call, wanted: int, deadline: float) -> bool:
+    def give_up(self, call: Call) -> None:
+        self.cancel(call)  # no client leaves here
+
+    def keep(self, call: Call, seconds: float) -> None:
+        self._keep(call, seconds)
+
+    def forget(self, call: Call) -> None:
+        key = rcache.key_of(call)
+        if key is not None:
+            self._cache.drop(key)
+
+    def wait(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         if _is_in_loop():
             raise WrongUse(
                 "getwait() and getswait() would stop the event loop; "
@@ -100,7 +143,7 @@ class Worker:
             )
         return self._land(call, wanted, deadline)
 
-    async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
+    async def wait_async(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         return self._land(call, wanted, deadline)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -112,12 +155,20 @@ class Worker:
     def want(self, wish: Wish) -> None:
         self.wishes.append(wish)
 
-    def _land(self, call: Call, wanted: int, deadline: float) -> bool:
-        timeout = round(deadline - call.sent_at, 6)  # as it was written
-        out = self._out[call]
-        while out and out[0].elapsed < timeout and len(call.replies) < wanted:
-            call.replies.append(out.pop(0))
-        return len(call.replies) >= wanted
+    def _land(self, waited: Call | Bundle, wanted: int, deadline: float) -> bool:
+        """The replies that would be there by then, each at its time."""
+        calls = waited.calls if isinstance(waited, Bundle) else (waited,)
+        while waited.landed < wanted:
+            out = [call for call in calls if self._out[call]]
+            if not out:
+                return False
+            call = min(out, key=lambda each: self._out[each][0].elapsed)
+            timeout = round(deadline - call.sent_at, 6)  # as it was written
+            if self._out[call][0].elapsed >= timeout:
+                return False
+            call.replies.append(self._out[call].pop(0))
+            self._keep_if_wanted(call)
+        return True
 
 
 def worker_of(app: Application) -> Worker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,12 +99,47 @@ def dump_call(method: str, params: tuple[Any, ...] | dict[str, Any], ident: int 
     return _encode({"jsonrpc": "2.0", "method": method, "params": params, "id": ident})
 
 
+def dump_batch(calls: Sequence[tuple[str, tuple[Any, ...]]]) -> bytes:
+    """A batch of request objects, numbered from 1. Raises as `dump_call`."""
+    numbered = enumerate(calls, 1)
+    return join([dump_call(name, args, number) for number, (name, args) in numbered], True)
+
+
 def load_response(body: bytes) -> Any:
     """The value of a response object. Raises RpcFault for an error, BadWireData otherwise."""
+    return _value(_json(body))
+
+
+def load_batch(body: bytes, count: int) -> list[Any]:
+    """The values of the responses to a batch of so many, in the order of its requests.
+
+    In the place of an error there is an RpcFault. Raises RpcFault for one error instead of them
+    all, BadWireData when an answer is missing.
+    """
+    responses = _json(body)
+    if not isinstance(responses, list):  # section 6: the batch as a whole was refused
+        _value(responses)
+        raise BadWireData("JSON-RPC: one response to a batch")
+    answers = {each.get("id"): each for each in responses if isinstance(each, dict)}
+    values: list[Any] = []
+    for number in range(1, count + 1):  # they may come in any order
+        if number not in answers:
+            raise BadWireData(f"JSON-RPC: the batch of {count} has no answer to call {number}")
+        try:
+            values.append(_value(answers[number]))
+        except RpcFault as fault:
+            values.append(fault)
+    return values
+
+
+def _json(body: bytes) -> Any:
     try:
-        response = _decode(body)
+        return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
         raise BadWireData(f"JSON-RPC: not JSON: {reason}") from None
+
+
+def _value(response: Any) -> Any:
     if not isinstance(response, dict):
         raise BadWireData("JSON-RPC: the response is not an object")
     error = response.get("error")

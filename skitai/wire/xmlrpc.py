@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import xmlrpc.client
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from xml.parsers import expat
@@ -72,6 +72,12 @@ def dump_call(method: str, params: tuple[Any, ...]) -> bytes:
     return _encoded(f"{_HEAD}<methodCall>\n{name}\n{_marshalled(params)}</methodCall>\n")
 
 
+def dump_multicall(calls: Sequence[tuple[str, tuple[Any, ...]]]) -> bytes:
+    """A `<methodCall>` of `system.multicall`. Raises as `dump_call`."""
+    structs = [{"methodName": name, "params": list(args)} for name, args in calls]
+    return dump_call("system.multicall", (structs,))
+
+
 def load_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
     """(method, params) of a `<methodCall>`. Raises BadWireData."""
     params, method = _load(body)
@@ -107,6 +113,26 @@ def load_response(body: bytes) -> Any:
     if len(params) != 1:
         raise BadWireData(f"XML-RPC: the response has {len(params)} values instead of one")
     return params[0]
+
+
+def load_multicall(body: bytes) -> list[Any]:
+    """The values of the response to `system.multicall`; in the place of a fault an RpcFault.
+
+    Raises as `load_response`.
+    """
+    answers = load_response(body)
+    if not isinstance(answers, list):
+        raise BadWireData("XML-RPC: the response to system.multicall is not an array")
+    return [_one_of_many(each) for each in answers]
+
+
+def _one_of_many(answer: Any) -> Any:
+    match answer:
+        case [value]:
+            return value
+        case {"faultCode": int() as code, "faultString": message}:
+            return RpcFault(code, str(message))
+    raise BadWireData("XML-RPC: system.multicall gave neither an array of one value nor a fault")
 
 
 def _marshalled(params: tuple[Any, ...] | xmlrpc.client.Fault) -> str:

@@ -17,12 +17,14 @@ from typing import Any, ParamSpec, cast
 import uvloop
 from fault_server import PATIENCE, FaultServer
 
-from skitai import calls
+from skitai import asks
 from skitai.calls import Filter, HttpHandle
 from skitai.engine import Ask, Members, Reach
+from skitai.rcache import Memory
 from skitai.results import Result, Results
 from skitaid.workers.clients.exchange import HttpExchange, Outcome
 from skitaid.workers.clients.fanout import Fanout
+from skitaid.workers.clients.flights import Flights
 from skitaid.workers.clients.keeper import ConnectionKeeper
 from skitaid.workers.engine import WorkerEngine
 from skitaid.workers.handoff import Handoff
@@ -68,7 +70,9 @@ class Ground:
         handoff = Handoff(loop)
         threads = HandlerThreads(loop, handoff, Slots(1), 1, 1)
         self.fanout = Fanout(loop, {"all": cluster}, threads.landed)
-        self.engine = WorkerEngine(loop, handoff, threads, self.fanout, lambda record: None)
+        store = Memory(entries=100, size=1024 * 1024)
+        self.flights = Flights(loop, self.fanout, store, handoff, threads.landed, threads.submit)
+        self.engine = WorkerEngine(loop, handoff, threads, self.flights, lambda record: None)
 
     @property
     def keepers(self) -> list[ConnectionKeeper]:
@@ -86,14 +90,14 @@ class Ground:
         return await result_of(self.send(ask), timeout)
 
     async def get(self, path: str, timeout: float = PATIENCE) -> Result:
-        return await self.ask(calls.get(path.encode()), timeout)
+        return await self.ask(asks.get(path.encode()), timeout)
 
     async def post(self, path: str, body: bytes = b"") -> Result:
-        return await self.ask(calls.post(path.encode(), b"text/plain", body))
+        return await self.ask(asks.post(path.encode(), b"text/plain", body))
 
     async def map(self, path: str, timeout: float = PATIENCE) -> Results:
         """The results of all members."""
-        handle = self.send(calls.get(path.encode()), Reach.ALL)
+        handle = self.send(asks.get(path.encode()), Reach.ALL)
         return cast(Results, await handle.wait(timeout))
 
     async def at_rest(self) -> list[tuple[int, int]]:

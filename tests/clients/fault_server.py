@@ -49,7 +49,7 @@ class Talk:
         self._turns = 0
 
     def read(self) -> Seen | None:
-        """The next request; None when the client has closed."""
+        """The next request; None when the client has closed before it was whole."""
         while b"\r\n\r\n" not in self._pending:
             if not self._more():
                 return None
@@ -60,17 +60,20 @@ class Talk:
         }
         method, path, _ = line.split(" ")
         body = self._read_body(int(fields.get("content-length", "0")))
+        if body is None:
+            return None
         self._turns += 1
         return Seen(self.number, self._turns, method, path, fields, body)
 
-    def _read_body(self, length: int) -> bytes:
-        while len(self._pending) < length and self._more():
-            pass
+    def _read_body(self, length: int) -> bytes | None:
+        while len(self._pending) < length:
+            if not self._more():
+                return None
         body, self._pending = self._pending[:length], self._pending[length:]
         return body
 
     def _more(self) -> bool:
-        data = self.sock.recv(65536)
+        data = self.sock.recv(1024 * 1024)
         self._pending += data
         return bool(data)
 

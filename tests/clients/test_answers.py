@@ -6,7 +6,7 @@ import pytest
 from asking import asking, in_thread, on_uvloop, result_of, until
 from fault_server import FaultServer
 
-from skitai import calls
+from skitai import asks
 from skitai.engine import Ask
 from skitai.results import Status
 
@@ -161,8 +161,8 @@ async def test_surplus_never_answers_the_next_request(
     """The answer counts; what came behind it ends the connection, whoever waits for it."""
     with asking(faults) as ground:
         ground.keeper.pool.cap = 1
-        first = ground.send(calls.get(path.encode()))
-        waiting = ground.send(calls.get(b"/path"))  # for the same connection
+        first = ground.send(asks.get(path.encode()))
+        waiting = ground.send(asks.get(b"/path"))  # for the same connection
         result = await result_of(first)
         assert (result.status, result.data) == (3, data)
         assert str(await waiting) == "/path"
@@ -176,7 +176,7 @@ async def test_a_body_after_head_never_answers_the_next_request(faults: FaultSer
     head = Ask(b"HEAD /body-of-head HTTP/1.1\r\n", b"", b"", idempotent=True, expects_body=False)
     with asking(faults) as ground:
         ground.keeper.pool.cap = 1
-        first, waiting = ground.send(head), ground.send(calls.get(b"/path"))
+        first, waiting = ground.send(head), ground.send(asks.get(b"/path"))
         assert (await result_of(first)).code == 200
         assert str(await waiting) == "/path"
         assert [each.talk for each in faults.seen] == [1, 2]

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skitaid.workers.clients.balance import BALANCES, Load
-from skitaid.workers.clients.cluster import Cluster, ClusterMember
+from skitaid.workers.clients.balance import BALANCES, SILENCE, Load, digest
+from skitaid.workers.clients.cluster import PANIC, Cluster, ClusterMember
+from skitaid.workers.clients.dial import Address
 from skitaid.workers.clients.health import FAILURES
-from skitaid.workers.clients.keeper import Address, ConnectionKeeper
+from skitaid.workers.clients.keeper import ConnectionKeeper
 
 NOW = 1000.0
 MIDDLE = 0.5
@@ -33,23 +34,53 @@ def cluster_of(loop: asyncio.AbstractEventLoop, ejected: list[bool], balance: st
     members = []
     for number, is_ejected in enumerate(ejected):
         keeper = ConnectionKeeper(loop, Address("10.0.0.1", 1000 + number), 1)
-        member = ClusterMember(keeper, Load())
+        member = ClusterMember(keeper, Load(identity=digest(keeper.node.encode())))
         for _ in range(FAILURES if is_ejected else 0):
-            member.failed(member.asked(NOW), NOW, MIDDLE)
+            member.failed(member.asked(NOW), NOW, MIDDLE, "it is out of order")
         members.append(member)
-    return Cluster("all", members, BALANCES[balance], random.Random(1))
+    return Cluster("all", members, balance, random.Random(1))
 
 
 @given(ejected=st.lists(st.booleans(), min_size=1, max_size=6), balance=balances)
-def test_ejected_members_are_left_out_unless_all_are(
+def test_ejected_members_are_left_out_unless_too_few_are_left(
     loop: asyncio.AbstractEventLoop, ejected: list[bool], balance: str
 ) -> None:
-    """When all look dead, any may be the one that is not."""
+    """When most look dead, any may be one that is not."""
     cluster = cluster_of(loop, ejected, balance)
     for _ in range(10):
         chosen = cluster.choose(NOW, ())
         assert chosen is not None
-        assert all(ejected) or chosen.health.may_ask(NOW)
+        assert ejected.count(False) < PANIC * len(ejected) or chosen.health.may_ask(NOW)
+
+
+def test_in_a_panic_as_many_ejected_members_are_asked_as_can_fail_over(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """They may really be dead: then the calls that came to them need the budget for another try."""
+    cluster = cluster_of(loop, [True, True, False], "roundrobin")
+    affordable = cluster.budget.left(NOW)
+    asked = [cluster.choose(NOW, ()) for _ in range(3)]
+    assert None not in asked
+    assert len(set(asked)) == 3
+    ejected = cluster.members[0]
+    ejected.load.in_flight = affordable - 1
+    assert {cluster.choose(NOW, ()) for _ in range(3)} == set(cluster.members)
+    ejected.load.in_flight = affordable
+    assert {cluster.choose(NOW, ()) for _ in range(3)} == {cluster.members[2]}
+
+
+def test_in_a_panic_without_a_budget_the_healthy_ones_are_asked(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """And if there are none, all the same everybody."""
+    cluster = cluster_of(loop, [True, True, False], "p2c")
+    while cluster.budget.take(NOW):
+        pass
+    assert {cluster.choose(NOW, ()) for _ in range(20)} == {cluster.members[2]}
+    lost = cluster_of(loop, [True, True], "p2c")
+    while lost.budget.take(NOW):
+        pass
+    assert {lost.choose(NOW, ()) for _ in range(20)} == set(lost.members)
 
 
 @given(ejected=st.lists(st.booleans(), min_size=1, max_size=6), balance=balances)
@@ -58,6 +89,8 @@ def test_each_is_tried_once_and_the_ejected_ones_last(
 ) -> None:
     """A failing over call comes to everybody, and then to an end."""
     cluster = cluster_of(loop, ejected, balance)
+    while cluster.budget.take(NOW):
+        pass  # so that there is no panic
     tried: list[ClusterMember] = []
     while (chosen := cluster.choose(NOW, tried)) is not None:
         assert chosen not in tried
@@ -79,3 +112,91 @@ def test_one_request_probes_a_member_whose_time_is_over(loop: asyncio.AbstractEv
     assert cluster.choose(later, ()) is healthy
     back.answered(0.01, later)
     assert cluster.choose(later, ()) is back
+
+
+def test_a_member_that_is_back_starts_slowly(loop: asyncio.AbstractEventLoop) -> None:
+    """A tenth of its weight at first, then more and more; an answer in between is no return."""
+    cluster = cluster_of(loop, [True, False], "p2c")
+    back, healthy = cluster.members
+    later = NOW + 2
+    for member in cluster.members:
+        member.asked(later)
+        member.answered(0.01, later)
+    assert healthy.load.share(later) == 1
+    shares = [back.load.share(later + seconds) for seconds in (0, 0.5, 5, 10, 100)]
+    assert shares == pytest.approx([0.1, 0.1, 0.5, 1, 1])
+    back.asked(later + 5)
+    back.answered(0.01, later + 5)
+    assert back.load.share(later + 10) == 1
+
+
+def test_silence_up_to_a_long_deadline_ejects(loop: asyncio.AbstractEventLoop) -> None:
+    """Three requests, given up one after the other, of which nothing was heard."""
+    (member,) = cluster_of(loop, [False], "p2c").members
+    for _ in range(FAILURES):
+        assert member.health.may_ask(NOW)
+        member.unheard(member.asked(NOW), SILENCE, NOW + SILENCE, MIDDLE)
+    assert not member.health.may_ask(NOW + SILENCE)
+    assert member.load.in_flight == 0
+
+
+def test_short_deadlines_do_not_eject(loop: asyncio.AbstractEventLoop) -> None:
+    """The app had no time; the member may be as well as ever."""
+    (member,) = cluster_of(loop, [False], "p2c").members
+    for _ in range(100):
+        member.unheard(member.asked(NOW), SILENCE / 2, NOW + SILENCE / 2, MIDDLE)
+    assert member.health.may_ask(NOW + SILENCE)
+
+
+def test_deadlines_that_its_usual_answers_miss_do_not_eject(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """A member that takes two seconds is not dead because an app waits for three."""
+    (member,) = cluster_of(loop, [False], "p2c").members
+    member.asked(NOW)
+    member.answered(2.0, NOW)
+    for _ in range(100):
+        member.unheard(member.asked(NOW), 3.0, NOW + 3.0, MIDDLE)
+    assert member.health.may_ask(NOW + 3.0)
+
+
+def test_one_slow_path_does_not_eject(loop: asyncio.AbstractEventLoop) -> None:
+    """The member has answered somebody else meanwhile, so it does not hang."""
+    (member,) = cluster_of(loop, [False], "p2c").members
+    for _ in range(100):
+        slow = member.asked(NOW)
+        member.asked(NOW + 1)
+        member.answered(0.01, NOW + 1)
+        for _ in range(FAILURES):
+            member.unheard(slow, 3.0, NOW + 3.0, MIDDLE)
+            member.asked(NOW)
+    assert member.health.may_ask(NOW + 3.0)
+
+
+def test_a_probe_that_hears_nothing_ejects_for_longer(loop: asyncio.AbstractEventLoop) -> None:
+    """And one that was given little time leaves the next one to find out."""
+    member, _ = cluster_of(loop, [True, False], "p2c").members
+    later = NOW + 2
+    member.unheard(member.asked(later), SILENCE / 2, later + SILENCE / 2, MIDDLE)
+    assert member.health.may_ask(later + SILENCE)
+    member.unheard(member.asked(later + 1), SILENCE, later + 1 + SILENCE, MIDDLE)
+    assert member.health.ejections == 2
+
+
+def test_a_key_goes_to_one_member_until_that_is_ejected(loop: asyncio.AbstractEventLoop) -> None:
+    """Then to one other, always the same; it comes home when the first is back."""
+    cluster = cluster_of(loop, [False] * 5, "hash")
+    (home,) = {cluster.choose(NOW, (), 12345) for _ in range(50)}
+    assert home is not None
+    for _ in range(FAILURES):
+        home.failed(home.asked(NOW), NOW, MIDDLE, "it is out of order")
+    (refuge,) = {cluster.choose(NOW, (), 12345) for _ in range(50)}
+    assert refuge is not home
+    assert cluster.choose(NOW, [home], 12345) is refuge
+    assert cluster.choose(NOW + 2, (), 12345) is home
+
+
+def test_without_a_key_hash_takes_anybody(loop: asyncio.AbstractEventLoop) -> None:
+    """The better one of two, as p2c."""
+    cluster = cluster_of(loop, [False] * 5, "hash")
+    assert {cluster.choose(NOW, ()) for _ in range(200)} == set(cluster.members)

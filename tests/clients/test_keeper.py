@@ -10,11 +10,12 @@ import pytest
 from asking import Ground, asking, exchange, in_thread, on_uvloop, result_of, until
 from fault_server import FaultServer, refusing_port, response
 
-from skitai import calls
+from skitai import asks, calls
 from skitai.engine import Origin, Reach
 from skitai.results import Status
-from skitaid.workers.clients.fanout import ORIGINS_MAX
-from skitaid.workers.clients.keeper import IDLE_SECONDS, Address, ConnectionKeeper
+from skitaid.workers.clients.dial import Address
+from skitaid.workers.clients.keeper import IDLE_SECONDS, ConnectionKeeper
+from skitaid.workers.clients.servers import ORIGINS_MAX
 
 TLS = ssl.create_default_context()
 
@@ -54,7 +55,7 @@ async def test_a_member_may_be_a_unix_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "app.sock")
     async with await asyncio.start_unix_server(answer, path):
         keeper = ConnectionKeeper(asyncio.get_running_loop(), Address("", 0, path), 1)
-        outcome = await exchange(keeper, calls.get(b"/"))
+        outcome = await exchange(keeper, asks.get(b"/"))
         assert (outcome.status, outcome.body) == (Status.NORMAL, b"localhost")
         keeper.close()
         await until(lambda: keeper.pool.size == 0)
@@ -97,11 +98,10 @@ async def test_the_end_of_a_worker_is_the_end_of_all_connections(faults: FaultSe
     with asking(faults) as ground:
         await ground.get("/path")
         out = [
-            ground.send(calls.get(path))._sent()
-            for path in (b"/mute", b"/gate/a", b"/hang-in-body")
+            ground.send(asks.get(path))._sent() for path in (b"/mute", b"/gate/a", b"/hang-in-body")
         ]
         await in_thread(faults.wait_seen, 4)
-        out.append(ground.send(calls.get(b"/path"), Reach.ALL)._sent())
+        out.append(ground.send(asks.get(b"/path"), Reach.ALL)._sent())
         ground.fanout.close()
         faults.open("a")
         await in_thread(faults.wait_talks, 0)
@@ -111,7 +111,7 @@ async def test_the_end_of_a_worker_is_the_end_of_all_connections(faults: FaultSe
 async def wget(ground: Ground, host: str, port: int, path: str = "/path") -> Status:
     """As `was.wget` asks: a server that no cluster has."""
     origin = Origin(host, port, tls=False)
-    handle = calls.HttpHandle(ground.engine, origin, calls.get(path.encode()), None)
+    handle = calls.HttpHandle(ground.engine, origin, asks.get(path.encode()), None)
     return (await result_of(handle)).status
 
 

@@ -104,6 +104,7 @@ def test_unknown_key_that_is_like_no_other(home: Path) -> None:
         ("securekey = abc", "a key needs at least 6 characters"),
         ("securekey = long-enough short", "a key needs at least 6 characters"),
         ("securekey =", "without this line a random key is made at every start"),
+        ("result_cache = example.com:6379", "it is not of the form valkey://host:port/number"),
         ("admin_password = abc", "it needs at least 6 characters"),
     ],
 )
@@ -197,6 +198,8 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     trusted_proxies = 127.0.0.1, 10.0.0.0/8 ::1, unix:
     static_max_age = 5m
     num_result_cache_max = 2000
+    max_result_cache_size = 1m
+    result_cache = valkey://cache.example.com:6379/1
     securekey = new-key-1   old-key-2
     admin_password = open sesame
     max_request_line = 4k
@@ -228,7 +231,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     assert (settings.port, settings.processes, settings.drain_timeout) == (80, 2, 0.0)
     assert settings.worker == worker.Settings(
         name="shop",
-        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:38"),),
+        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:40"),),
         ip="::1",
         port=80,
         threads=3,
@@ -239,7 +242,9 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
         upload_dir=str(home / "app"),
         trusted_proxies=("127.0.0.1/32", "10.0.0.0/8", "::1/128", "unix:"),
         static_max_age=300,
+        result_cache="valkey://cache.example.com:6379/1",
         result_cache_entries=2000,
+        result_cache_size=1024**2,
         session_timeout=3600,
         secure_keys=("new-key-1", "old-key-2"),
         admin_password="open sesame",
@@ -506,7 +511,7 @@ def test_unknown_type_and_balance(home: Path) -> None:
     text = f"{ROUTES}[@a]\nmembers = a\ntype = mysql\nbalance = random\n"
     assert refusal(home, text) == [
         "web.conf:5: type: mysql is none of http, postgresql",
-        "web.conf:6: balance: random is none of p2c, roundrobin, leastconn",
+        "web.conf:6: balance: random is none of p2c, roundrobin, leastconn, hash",
     ]
 
 
@@ -551,6 +556,59 @@ def test_http_cluster(home: Path, ssl: str, port: int) -> None:
         balance="leastconn",
         where="web.conf:3",
     )
+
+
+def test_how_a_cluster_is_asked(home: Path) -> None:
+    """Hedges after a time, or after one that is learnt; a cap on connections."""
+    text = f"{ROUTES}[@web]\nmembers = a\nbalance = hash\nhedge = {{}}\nmax_connections = 8\n"
+    for written, read in (("p95", "p95"), ("P95", "p95"), ("no", None), ("0.05", 0.05)):
+        cluster = load(home, text.format(written)).worker.http_clusters["web"]
+        assert (cluster.hedge, cluster.max_connections) == (read, 8)
+        assert cluster.balance == "hash"
+
+
+def test_hedge_that_is_no_time(home: Path) -> None:
+    """All that may stand there is told."""
+    text = f"{ROUTES}[@web]\nmembers = a\nhedge = p99\nmax_connections = 0\n"
+    assert refusal(home, text) == [
+        "web.conf:5: hedge: p99 is not a time; write seconds, or like 30s, 5m, 1h;"
+        " or write p95, or no",
+        "web.conf:6: max_connections: 0 is too small; the least is 1",
+    ]
+
+
+def test_checks(home: Path) -> None:
+    """A path, and how often."""
+    text = f"{ROUTES}[@web]\nmembers = a\ncheck = {{}}\n"
+    for written, read in (
+        ("/health every 5s", worker.Check("/health", 5.0)),
+        ("/health?deep=1  every  1m", worker.Check("/health?deep=1", 60.0)),
+        ("no", None),
+    ):
+        assert load(home, text.format(written)).worker.http_clusters["web"].check == read
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ("/health", "/health is not of the form /path every 5s; or write no"),
+        ("health every 5s", "health every 5s is not of the form /path every 5s; or write no"),
+        ("/a b every 5s", "/a b every 5s is not of the form /path every 5s; or write no"),
+        ("/health every 0.1s", "0.1s is too small; the least is 1"),
+        ("/health every minute", "minute is not a time; write seconds, or like 30s, 5m, 1h"),
+    ],
+)
+def test_checks_that_are_none(home: Path, check: str, reason: str) -> None:
+    """It is told how one is written."""
+    (complaint,) = refusal(home, f"{ROUTES}[@web]\nmembers = a\ncheck = {check}\n")
+    assert complaint == f"web.conf:5: check: {reason}"
+
+
+def test_hedges_of_databases(home: Path) -> None:
+    """There are none, so who writes them is told."""
+    text = f"{ROUTES}[@a]\ntype = postgresql\nhedge = 0.1\nmembers = h/db/user/pw\n"
+    (complaint,) = refusal(home, text)
+    assert complaint.startswith("web.conf:5: hedge: it has no effect on connections to databases")
 
 
 # [certification]

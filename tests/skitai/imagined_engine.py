@@ -7,7 +7,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from skitai.engine import Call, Origin, Reply, Wish
+from msgspec.structs import replace
+
+from skitai.engine import Bundle, Call, Origin, Reply, Wish
 from skitai.errors import UnknownCluster
 from skitai.results import Status
 
@@ -30,7 +32,8 @@ def reply(
 
 @dataclass
 class ImaginedEngine:
-    """members: of its cluster "all". lands: what lands during each wait, one list for each.
+    """members: of its cluster "all". lands: what lands during each wait, one list for each; of
+    several calls the members are counted on from one to the next.
 
     A wait returns when its list has landed: True if that was enough. When the lists are used
     up, the deadline passes.
@@ -56,18 +59,25 @@ class ImaginedEngine:
     def cancel(self, call: Call) -> None:
         self.cancelled.append(call)
 
+    def give_up(self, call: Call) -> None:
+        call.is_given_up = True
+        self.cancelled.append(call)
+
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run(coroutine)
 
-    def wait(self, call: Call, wanted: int, deadline: float) -> bool:
+    def wait(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         self.wanted.append(wanted)
         self.deadlines.append(deadline)
+        calls = call.calls if isinstance(call, Bundle) else (call,)
         if self.lands:
-            call.replies.extend(self.lands.pop(0))
-        return len(call.replies) >= wanted
+            for reply in self.lands.pop(0):
+                place, member = divmod(reply.member, self.members)
+                calls[place].replies.append(replace(reply, member=member))
+        return call.landed >= wanted
 
     def want(self, wish: Wish) -> None:
         self.wishes.append(wish)
 
-    async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
+    async def wait_async(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         return self.wait(call, wanted, deadline)

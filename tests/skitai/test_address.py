@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skitai.address import parse_url, request_target, split_cluster
+from skitai.address import login, parse_url, request_target, split_cluster
 from skitai.engine import Origin
 from skitai.errors import WrongUse
 
@@ -101,19 +101,23 @@ def test_no_target_holds_a_line_break(path: str, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "name", "path"),
+    ("address", "name", "path", "query"),
     [
-        ("mysearch/rpc2", "mysearch", "/rpc2"),
-        ("@mysearch/rpc2", "mysearch", "/rpc2"),
-        ("mysearch", "mysearch", ""),
-        ("@mysearch", "mysearch", ""),
-        ("mysearch/", "mysearch", "/"),
-        ("mysearch/a/b/rpc3", "mysearch", "/a/b/rpc3"),
+        ("mysearch/rpc2", "mysearch", "/rpc2", ""),
+        ("@mysearch/rpc2", "mysearch", "/rpc2", ""),
+        ("mysearch", "mysearch", "", ""),
+        ("@mysearch", "mysearch", "", ""),
+        ("mysearch/", "mysearch", "/", ""),
+        ("mysearch/a/b/rpc3", "mysearch", "/a/b/rpc3", ""),
+        ("mysearch/page?id=5&q=a?b", "mysearch", "/page", "id=5&q=a?b"),
+        ("mysearch?id=5", "mysearch", "", "id=5"),
     ],
 )
-def test_a_cluster_address_is_a_name_and_a_path(address: str, name: str, path: str) -> None:
+def test_a_cluster_address_is_a_name_a_path_and_a_query(
+    address: str, name: str, path: str, query: str
+) -> None:
     """With or without the @ of the conf."""
-    assert split_cluster(address) == (name, path)
+    assert split_cluster(address) == (name, path, query)
 
 
 @pytest.mark.parametrize("address", ["", "@", "/rpc2", "@/rpc2"])
@@ -129,8 +133,26 @@ def test_an_origin_is_named_as_in_results(host: str, node: str) -> None:
     assert Origin(host, 80, tls=False).node == node
 
 
-def test_credentials_in_a_url_are_not_dropped_silently() -> None:
-    """The sentence does not repeat them."""
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://user:secret@example.com/", ("user", "secret")),
+        ("http://us%40er:se%3Acret@example.com:81/a@b", ("us@er", "se:cret")),
+        ("http://user@example.com/", ("user", "")),
+        ("http://example.com/a@b", None),
+        ("http://example.com/?next=//a@b", None),
+        ("http://example.com", None),
+    ],
+)
+def test_credentials_in_a_url_are_its_login(url: str, expected: tuple[str, str] | None) -> None:
+    """Percent-decoded; an @ elsewhere means nothing."""
+    assert login(url) == expected
+    assert parse_url(url)[0].host == "example.com"
+
+
+@pytest.mark.parametrize("url", ["ftp://user:secret@h/", "http://user:secret@/", "http://u:secret@h /"])
+def test_no_message_repeats_a_password(url: str) -> None:
+    """They end in logs."""
     with pytest.raises(WrongUse) as raised:
-        parse_url("http://user:secret@example.com/")
+        parse_url(url)
     assert "secret" not in str(raised.value)

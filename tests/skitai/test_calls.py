@@ -10,19 +10,21 @@ from typing import Any, cast
 
 import pytest
 from imagined_engine import ImaginedEngine, reply
+from small_worker import request
 
-from skitai.calls import DEFAULT_TIMEOUT, HttpHandle, RpcHandle
+from skitai.calls import HttpHandle, PathHandle, RpcHandle
 from skitai.engine import Members, Origin, Reach
-from skitai.errors import UnknownCluster, WrongUse
+from skitai.errors import RpcFault, UnknownCluster, WrongUse
+from skitai.handle import DEFAULT_TIMEOUT
 from skitai.results import Result, Results, Status
 from skitai.was import WAS
 
 
 def was(engine: ImaginedEngine) -> WAS:
     """`was` as handlers have it, as far as it asks others."""
-    shared = SimpleNamespace(engine=engine)
+    shared = SimpleNamespace(engine=engine, request_timeout=0.0)
     found = SimpleNamespace(app=None)
-    return WAS(cast(Any, shared), cast(Any, found), cast(Any, None))
+    return WAS(cast(Any, shared), cast(Any, found), request())
 
 
 def xml(value: Any, member: int = 0) -> Any:
@@ -67,7 +69,7 @@ def test_wget_with_params_posts_them(params: Any, body: bytes) -> None:
 
 def test_params_of_another_type_are_refused() -> None:
     """The sentence says which types there are."""
-    with pytest.raises(WrongUse, match="params is a list; give a mapping, a str or bytes"):
+    with pytest.raises(WrongUse, match="params is a list; give a mapping for a form, or as the"):
         was(ImaginedEngine()).wget("http://example.com", cast(Any, [1]))
 
 
@@ -106,7 +108,8 @@ def test_a_path_that_ends_in_rpc3_is_json_rpc(
         ("@all", b"/rpc3", True),
         ("all/rpc2", b"/rpc2", False),
         ("@all/RPC3", b"/RPC3", True),
-        ("all/some where", b"/some%20where", False),
+        ("all/some where/rpc2?a=1", b"/some%20where/rpc2?a=1", False),
+        ("all?a=1", b"/rpc3?a=1", True),
     ],
 )
 def test_a_cluster_address_says_path_and_format(address: str, path: bytes, is_json: bool) -> None:
@@ -155,20 +158,340 @@ def test_private_names_are_no_methods() -> None:
     assert isinstance(s, RpcHandle)
 
 
-def test_one_handle_is_one_call() -> None:
-    """A second one would make its results ambiguous."""
-    engine = ImaginedEngine()
-    s = was(engine).map("all")
-    s.search(1)
-    with pytest.raises(WrongUse, match="used already"):
-        s.search(2)
-    assert len(engine.sent) == 1
-
-
 def test_an_unknown_cluster_raises_when_it_is_called() -> None:
     """As the engine says it."""
     with pytest.raises(UnknownCluster):
         was(ImaginedEngine()).lb("nobody/rpc2").search(1)
+
+
+# --- pages of clusters ---
+
+
+@pytest.mark.parametrize("method", ["get", "head", "delete", "options"])
+def test_a_path_that_is_no_rpc_is_asked_by_http(method: str) -> None:
+    """Nothing is sent before a method is called; params are the query then."""
+    engine = ImaginedEngine()
+    s = was(engine).lb("all/page?a=1")
+    assert isinstance(s, PathHandle)
+    assert engine.sent == []
+    getattr(s, method)({"b": "2 3"})
+    (call,) = engine.sent
+    assert call.target == Members("all", Reach.ONE)
+    assert call.ask.start == b"%b /page?a=1&b=2+3 HTTP/1.1\r\n" % method.upper().encode()
+    assert (call.ask.body, call.ask.idempotent) == (b"", True)
+    assert call.ask.expects_body == (method != "head")
+
+
+@pytest.mark.parametrize(("method", "is_idempotent"), [("post", 0), ("put", 1), ("patch", 0)])
+def test_params_of_a_method_with_a_body_are_a_form(method: str, is_idempotent: int) -> None:
+    """A PUT may be repeated."""
+    engine = ImaginedEngine()
+    getattr(was(engine).map("all/page"), method)({"b": "2"})
+    ask = engine.sent[0].ask
+    assert (ask.body, ask.idempotent) == (b"b=2", bool(is_idempotent))
+    assert b"Content-Type: application/x-www-form-urlencoded\r\n" in ask.fields
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [
+        ({"params": {"a": "1"}}, b"POST /page HTTP/1.1\r\n"),
+        ({"json": [1]}, b"POST /page HTTP/1.1\r\n"),
+        ({"method": "GET"}, b"GET /page HTTP/1.1\r\n"),
+        ({"method": "get", "params": {"a": "1"}}, b"GET /page?a=1 HTTP/1.1\r\n"),
+    ],
+)
+def test_what_says_all_of_a_request_sends_it(given: dict[str, Any], start: bytes) -> None:
+    """As wget does."""
+    engine = ImaginedEngine()
+    was(engine).map("all/page", **given)
+    assert [call.ask.start for call in engine.sent] == [start]
+
+
+def test_a_remote_procedure_takes_no_params() -> None:
+    """They are arguments of its methods."""
+    with pytest.raises(WrongUse, match='"all/rpc2" is called: s.method'):
+        was(ImaginedEngine()).lb("all/rpc2", {"a": 1})
+
+
+def test_a_hedge_and_a_key_are_the_engines() -> None:
+    """A key is text or bytes."""
+    engine = ImaginedEngine()
+    was(engine).lb("all", hedge=0.05, key="ä").hello()
+    assert engine.sent[0].target == Members("all", Reach.ONE, 0.05, "ä".encode())
+
+
+# --- multicall ---
+
+
+def test_a_multicall_is_one_xml_rpc_request() -> None:
+    """Its result is a list with a value or a fault for each call."""
+    answers = [[3], {"faultCode": 42, "faultString": "closed"}, [["a"]]]
+    engine = ImaginedEngine(lands=[[xml(answers)]])
+    s = was(engine).rpc("http://example.com/rpc2")
+    s.multicall(("add", 1, 2), ("fail",), ("search", "x"))
+    params, method = xmlrpc.client.loads(engine.sent[0].ask.body)
+    assert method == "system.multicall"
+    assert params[0][0] == {"methodName": "add", "params": [1, 2]}
+    three, fault, found = s.getwait().data
+    assert (three, found) == (3, ["a"])
+    assert isinstance(fault, RpcFault)
+    assert (fault.code, fault.message) == (42, "closed")
+
+
+def test_a_multicall_is_a_json_rpc_batch() -> None:
+    """Its answers may come in any order."""
+    body = json.dumps(
+        [
+            {"jsonrpc": "2.0", "id": 2, "error": {"code": 42, "message": "closed"}},
+            {"jsonrpc": "2.0", "id": 1, "result": 3},
+        ]
+    )
+    engine = ImaginedEngine(lands=[[reply(body.encode(), "application/json")]])
+    s = was(engine).rpc("http://example.com/rpc3")
+    s.multicall(("add", 1, 2), ("fail",))
+    sent = json.loads(engine.sent[0].ask.body)
+    assert [(each["id"], each["method"], each["params"]) for each in sent] == [
+        (1, "add", [1, 2]),
+        (2, "fail", []),
+    ]
+    three, fault = s.getwait().data
+    assert (three, fault.code) == (3, 42)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "msg"),
+    [
+        (b'[{"id": 1, "result": 3}]', 2, "JSON-RPC: the batch of 2 has no answer to call 2"),
+        (b'{"id": null, "error": {"code": -32600, "message": "no batches"}}', 2, "no batches"),
+        (b'{"id": 1, "result": 3}', 2, "JSON-RPC: one response to a batch"),
+        (b"nonsense", 2, "JSON-RPC: not JSON"),
+    ],
+)
+def test_a_batch_that_is_not_answered_has_failed(body: bytes, status: int, msg: str) -> None:
+    """With what is wrong."""
+    engine = ImaginedEngine(lands=[[reply(body, "application/json")]])
+    s = was(engine).rpc("http://example.com/rpc3")
+    s.multicall(("a",), ("b",))
+    result = s.getwait()
+    assert result.status == status
+    assert result.msg.startswith(msg)
+
+
+@pytest.mark.parametrize("value", [3, [3], [[1, 2]], [{"faultCode": 1}]])
+def test_a_multicall_answered_by_something_else_has_failed(value: Any) -> None:
+    """No array, or an array of what it cannot hold."""
+    engine = ImaginedEngine(lands=[[xml(value)]])
+    s = was(engine).rpc("http://example.com/rpc2")
+    s.multicall(("a",))
+    assert s.getwait().msg.startswith("XML-RPC: ")
+
+
+def test_a_multicall_of_nothing_is_refused() -> None:
+    """Before anything is sent."""
+    with pytest.raises(WrongUse, match="multicall without calls"):
+        was(ImaginedEngine()).rpc("http://example.com/rpc2").multicall()
+
+
+# --- several calls ---
+
+
+def test_several_calls_on_a_handle_have_their_results_in_order() -> None:
+    """Of a map, of the first call all members, then of the second; waited for at once."""
+    lands = [[xml("b1", 3), xml("a0", 0), xml("b0", 2), xml("a1", 1)]]
+    engine = ImaginedEngine(2, lands)
+    s = was(engine).map("all/rpc2")
+    s.a(1)
+    s.b(2)
+    assert [result.data for result in s.getswait()] == ["a0", "a1", "b0", "b1"]
+    assert engine.wanted == [4]
+    assert [call.bundle for call in engine.sent] == [None, None]
+
+
+def test_several_calls_count_their_timeout_from_the_last() -> None:
+    """So that each has its whole time."""
+    engine = ImaginedEngine()
+    s = was(engine).rpc("http://example.com/rpc2")
+    s.a()
+    s.b()
+    s.getswait(2)
+    assert engine.deadlines == [engine.sent[1].sent_at + 2]
+    assert engine.cancelled == engine.sent
+
+
+def test_getwait_of_several_calls_raises() -> None:
+    """There would be results that nobody sees."""
+    s = was(ImaginedEngine()).rpc("http://example.com/rpc2")
+    s.a()
+    s.b()
+    with pytest.raises(WrongUse, match="2 results are on their way"):
+        s.getwait()
+
+
+def test_a_call_after_the_results_were_taken_begins_anew() -> None:
+    """A handle is used again as a remote object is."""
+    engine = ImaginedEngine(lands=[[xml("a")], [xml("b")]])
+    s = was(engine).rpc("http://example.com/rpc2")
+    s.a()
+    assert s.getwait().data == "a"
+    s.b()
+    assert s.getwait().data == "b"
+
+
+def test_handles_are_gathered_with_one_deadline() -> None:
+    """Their results are one after the other, and each handle has its own."""
+    engine = ImaginedEngine(1, [[xml("b", 1)]])
+    w = was(engine)
+    a, b = w.rpc("http://example.com/rpc2"), w.map("all/rpc2")
+    a.one()
+    b.two()
+    gathered = w.gather(a, b)
+    results = gathered.getswait(2)
+    assert results.status == [1, 3]
+    assert gathered.getswait() is results
+    assert (a.getwait(), b.getwait()) == tuple(results)
+    assert len(engine.wanted) == 1
+    assert engine.cancelled == engine.sent[:1]
+
+
+def test_gathering_waits_only_for_those_that_are_not_complete() -> None:
+    """One was taken before."""
+    engine = ImaginedEngine(1, [[xml("a")], [xml("b")]])
+    w = was(engine)
+    a, b = w.map("all/rpc2"), w.map("all/rpc2")
+    a.one()
+    b.two()
+    first = a.getwait()
+    results = w.gather(a, b).getswait()
+    assert results[0] is first
+    assert results[1].data == "b"
+
+
+def test_gathering_nothing_is_refused() -> None:
+    """Handles of which one has called nothing as well."""
+    w = was(ImaginedEngine())
+    with pytest.raises(WrongUse, match="gather"):
+        w.gather()
+    with pytest.raises(WrongUse, match="nothing was called yet"):
+        w.gather(w.wget("http://example.com"), w.lb("all")).getswait()
+
+
+# --- enough ---
+
+
+def five(*lands: list[Any]) -> tuple[ImaginedEngine, RpcHandle]:
+    engine = ImaginedEngine(5, list(lands))
+    s = was(engine).map("all/rpc2")
+    s.search()
+    return engine, cast(RpcHandle, s)
+
+
+def failed(member: int) -> Any:
+    return reply(member=member, status=Status.FAILED, msg="broke off", code=0)
+
+
+def test_first_waits_for_so_many_normal_results() -> None:
+    """One that failed does not count, so one more is waited for; then the rest is cancelled."""
+    engine, s = five([xml("d", 3), failed(1)], [xml("a", 0)])
+    results = s.getswait(2, first=2)
+    assert results.status == [3, 2, 1, 3, 1]
+    assert engine.wanted == [2, 3]
+    assert engine.cancelled == engine.sent
+    assert [result.data for result in results.normal] == ["a", "d"]
+    assert results[2].msg.startswith("s2:80 was not waited for after 0.0")
+    assert results[2].msg.endswith("2 normal results were enough")
+
+
+def test_more_than_enough_are_all_taken() -> None:
+    """What is there is there."""
+    engine, s = five([xml("a", 0), xml("b", 1), xml("c", 2)])
+    assert s.getswait(first=1).status == [3, 3, 3, 1, 1]
+
+
+def test_first_of_more_than_there_are_waits_for_all() -> None:
+    """A conf may have fewer members than the app thought."""
+    engine, s = five([xml("a", member) for member in range(5)])
+    assert s.getswait(first=9).ok
+    assert engine.wanted == [5]
+    assert engine.cancelled == []
+
+
+def test_a_quorum_is_a_majority() -> None:
+    """Three of five."""
+    engine, s = five([xml("a", member) for member in range(3)])
+    assert s.getswait(quorum="majority").status == [3, 3, 3, 1, 1]
+    assert engine.wanted == [3]
+
+
+def test_a_quorum_that_cannot_be_had_is_not_waited_for() -> None:
+    """Three have failed: the other two are no majority."""
+    engine, s = five([failed(0), failed(1), failed(2)])
+    results = s.getswait(quorum="majority")
+    assert results.status == [2, 2, 2, 1, 1]
+    assert results[4].msg.endswith("3 normal results cannot be had any more")
+    assert engine.cancelled == engine.sent
+
+
+@pytest.mark.parametrize("first", [0, -1, 1.5, "many"])
+def test_a_number_that_is_none_is_refused(first: Any) -> None:
+    """Before anything is waited for."""
+    engine, s = five()
+    with pytest.raises(WrongUse, match="no number of results"):
+        s.getswait(first=first)
+    with pytest.raises(WrongUse, match="no number of results"):
+        s.getswait(quorum=first)
+    with pytest.raises(WrongUse, match="give one"):
+        s.getswait(first=1, quorum=2)
+    assert engine.wanted == []
+
+
+def test_an_async_handler_has_enough_too() -> None:
+    """By the same rules."""
+    engine, s = five([xml("a", 0)])
+    results = cast(Results, asyncio.run(taken(s.wait(2, first=1))))
+    assert results.status == [3, 1, 1, 1, 1]
+
+
+# --- as they land ---
+
+
+def test_results_are_given_as_they_land() -> None:
+    """One wait for each batch; those that are missing come last."""
+    engine = ImaginedEngine(4, [[xml("c", 2), xml("a", 0)], [xml("b", 1)]])
+    s = was(engine).map("all/rpc2")
+    s.hello()
+    seen = [(result.data, len(engine.wanted)) for result in s.as_completed(2)]
+    assert seen == [("c", 1), ("a", 1), ("b", 2), ("", 3)]
+    assert engine.wanted == [1, 3, 4]
+    assert s.getswait().status == [3, 3, 3, 1]
+
+
+def test_results_are_given_to_async_loops() -> None:
+    """`async for result in s`, and with a timeout."""
+
+    async def seen(results: Any) -> list[Any]:
+        return [result.data async for result in results]
+
+    for timeout in (None, 2):
+        engine = ImaginedEngine(2, [[xml("b", 1)], [xml("a", 0)]])
+        s = was(engine).map("all/rpc2")
+        s.hello()
+        assert asyncio.run(seen(s if timeout is None else s.as_completed(timeout))) == ["b", "a"]
+
+
+def test_a_loop_that_is_left_gives_nothing_up() -> None:
+    """The rest can be waited for; nothing is decoded or filtered twice."""
+    filtered: list[Any] = []
+    engine = ImaginedEngine(3, [[xml("c", 2), xml("a", 0)], [xml("b", 1)]])
+    s = was(engine).map("all/rpc2", filter=lambda rs: filtered.append(rs.data))
+    s.hello()
+    for result in s.as_completed():
+        assert result.data == "c"
+        break
+    assert engine.cancelled == []
+    assert [result.data for result in s.as_completed()] == ["c", "a", "b"]
+    assert [result.data for result in s.getswait()] == ["a", "b", "c"]
+    assert filtered == ["c", "a", "b"]
 
 
 # --- waiting ---
@@ -261,7 +584,7 @@ def test_getwait_of_several_members_raises_before_it_waits() -> None:
     engine = ImaginedEngine(2, [[xml("a", 0), xml("b", 1)]])
     s = was(engine).map("all/rpc2")
     s.hello()
-    with pytest.raises(WrongUse, match="2 members were asked"):
+    with pytest.raises(WrongUse, match=r"2 results are on their way: take them with getswait\(\)"):
         s.getwait()
     assert engine.wanted == []
     assert len(s.getswait()) == 2

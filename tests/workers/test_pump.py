@@ -43,6 +43,12 @@ class Parcel:
         self.replies: list[object] = []
         self.wanted = 0
         self.waiter: Any = None
+        self.bundle = None
+        self.is_given_up = False
+
+    @property
+    def landed(self) -> int:
+        return len(self.replies)
 
 
 class Site:

@@ -33,6 +33,12 @@ class Parcel:
     replies: list[Any] = field(default_factory=list)
     wanted: int = 0
     waiter: Waiter | None = None
+    bundle: None = None
+    is_given_up: bool = False
+
+    @property
+    def landed(self) -> int:
+        return len(self.replies)
 
 
 class Bench:

@@ -9,45 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
-from dataclasses import dataclass
 from typing import Protocol
 
+from skitaid.workers.settings import ClientLimits
+
+from .dial import Address, NoTunnel, dial
 from .http_connection import HttpConnection
+from .names import Names
 from .pool import Pool
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 2.0  # seconds for name, TCP and TLS together
 IDLE_SECONDS = 55.0  # below the 60 s at which common servers and balancers close; see also below
 MARGIN = 1.0  # seconds: how much sooner than the server says we stop using a connection
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to connect. Either host and port, or a unix socket."""
-
-    host: str
-    port: int
-    unix: str = ""
-    tls: ssl.SSLContext | None = None
-
-    @property
-    def node(self) -> str:
-        """ "host:port", or "unix:path"."""
-        if self.unix:
-            return f"unix:{self.unix}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def host_field(self) -> bytes:
-        """The Host line (RFC 9110 section 7.2); a default port is left out."""
-        if self.unix:
-            return b"Host: localhost\r\n"
-        default = 443 if self.tls else 80
-        name = f"[{self.host}]" if ":" in self.host else self.host
-        return f"Host: {name if self.port == default else f'{name}:{self.port}'}\r\n".encode()
+_LIMITS = ClientLimits()
 
 
 class Waiter(Protocol):
@@ -61,21 +41,24 @@ class Waiter(Protocol):
 
 
 class ConnectionKeeper:
-    """The connections to one server."""
+    """The connections to one server. names: shared by all keepers of a worker."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         address: Address,
         cap: int,
-        connect_timeout: float = CONNECT_TIMEOUT,
+        limits: ClientLimits = _LIMITS,
+        names: Names | None = None,
     ) -> None:
         self.address = address
         self.node = address.node
         self.host_field = address.host_field
+        self.is_proxied = address.proxy is not None and address.tls is None
+        self.loop = loop
         self.pool: Pool[HttpConnection, Waiter] = Pool(cap)
-        self._loop = loop
-        self._connect_timeout = connect_timeout
+        self._limits = limits
+        self._names = names or Names()
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -91,6 +74,11 @@ class ConnectionKeeper:
     def forget(self, waiter: Waiter) -> None:
         """The waiter does not want one any more."""
         self.pool.forget(waiter)
+
+    def absolute(self, start: bytes) -> bytes:
+        """A request line as a proxy wants it (RFC 9112 section 3.2.2)."""
+        method, _, rest = start.partition(b" ")
+        return b"%b http://%b%b" % (method, self.host_field[6:-2], rest)
 
     def close(self) -> None:
         """Close all. For the end of the worker."""
@@ -113,41 +101,25 @@ class ConnectionKeeper:
     # --- opening ---
 
     def _open(self) -> None:
-        task = self._loop.create_task(self._connect())
+        task = self.loop.create_task(self._connect())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self) -> None:
         try:
-            async with asyncio.timeout(self._connect_timeout):
-                connection = await self._dial()
+            async with asyncio.timeout(self._limits.connect_timeout):
+                connection = await dial(self.loop, self._names, self.address, self._connection)
         except TimeoutError:
-            self._not_opened(f"none within {self._connect_timeout:g} s")
+            self._not_opened(f"none within {self._limits.connect_timeout:g} s")
         except (OSError, ValueError) as error:
             # Refused, unreachable, no such name, TLS trouble; a ValueError for a name that
             # cannot be one.
-            self._not_opened(_reason(error))
+            self._not_opened(_reason(error, self.address))
         else:
             self._opened(connection)
 
-    async def _dial(self) -> HttpConnection:
-        address = self.address
-        if address.unix:
-            _, connection = await self._loop.create_unix_connection(
-                lambda: HttpConnection(self),
-                address.unix,
-                ssl=address.tls,
-                server_hostname="localhost" if address.tls else None,
-            )
-        else:
-            _, connection = await self._loop.create_connection(
-                lambda: HttpConnection(self),
-                address.host,
-                address.port,
-                ssl=address.tls,
-                server_hostname=address.host if address.tls else None,
-            )
-        return connection
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self.loop, self, self._limits)
 
     def _opened(self, connection: HttpConnection) -> None:
         if connection.is_closing:  # closed, or told something unasked, before this task went on
@@ -186,7 +158,7 @@ class ConnectionKeeper:
     def _rests(self, connection: HttpConnection) -> None:
         connection.idle_since = time.monotonic()
         if self._sweep is None:
-            self._sweep = self._loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
+            self._sweep = self.loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
 
     def _sweep_idle(self) -> None:
         self._sweep = None
@@ -195,7 +167,7 @@ class ConnectionKeeper:
             if now >= _expires(connection):
                 connection.abort()
         if self.pool.idle:
-            self._sweep = self._loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
+            self._sweep = self.loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
 
 
 def _expires(connection: HttpConnection) -> float:
@@ -206,9 +178,19 @@ def _expires(connection: HttpConnection) -> float:
     return connection.idle_since + life
 
 
-def _reason(error: OSError | ValueError) -> str:
+def _reason(error: OSError | ValueError, address: Address) -> str:
+    if address.proxy is not None and not isinstance(error, (ssl.SSLError, NoTunnel)):
+        return f"the proxy {address.proxy.node}: {_plain(error)}"
+    return _plain(error)
+
+
+def _plain(error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    if isinstance(error, socket.gaierror):
+        return f"its name cannot be looked up: {error.strerror}"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     return str(error) or type(error).__name__

@@ -250,8 +250,9 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
         self._peer = peer_address(transport)
-        caller = Caller(self._peer, "https" if transport.get_extra_info("sslcontext") else "http")
         proxies = self._proxies.speaking(self._peer)
+        scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        caller = Caller(self._peer, scheme, is_trusted=proxies is not None)
         self._arrival = Arrival(self, caller, proxies, self._limits, self._choose_sink)
         self._connections.add(self)
         # A client that connects owes its first request within the header's time.
@@ -262,10 +263,12 @@ class ClientConnection(asyncio.Protocol):
         self._transport = None
         self._arrival.close()
         waiting.clear(self._queue)
-        if self._in_hand is not None:
-            self._note_stream(self._in_hand)
-            self._in_hand = None
+        request, self._in_hand = self._in_hand, None
+        if request is not None:
+            self._note_stream(request)
             self._connections.ended()
+            if request.errand is not None:
+                request.errand.client_left()
         if self.when_left is not None:
             self.when_left(True)
         self.deadline = NEVER
@@ -280,6 +283,8 @@ class ClientConnection(asyncio.Protocol):
             return False  # the transport closes
         if self.when_left is not None:
             self.when_left(False)
+        if self._in_hand is not None and self._in_hand.errand is not None:
+            self._in_hand.errand.client_left()
         self._arrival.give_up()
         self._is_ending = True
         self._rearm()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from skitai.errors import ClientGone
 from skitai.request import Request
 from skitai.stream import BadPiece
 
@@ -55,7 +56,9 @@ def complain(who: Named, what: str, error: BaseException | None = None) -> None:
 
 def broke(who: Named, error: BaseException) -> None:
     """The entry of a stream that has raised."""
-    if isinstance(error, BadPiece):
+    if isinstance(error, ClientGone):
+        log.debug("request %s: its stream ended: %s", who.request.id, error)
+    elif isinstance(error, BadPiece):
         complain(who, str(error))
     else:
         complain(who, f"raised {type(error).__name__} in the middle of its stream", error)

@@ -1,0 +1,135 @@
+"""What others are asked for the sake of one request: until when, under which names, and what is out.
+
+Made with the first call of a request, so a request that asks nobody costs nothing. The handler's
+thread uses it, but for `client_left`, which the loop calls.
+
+It passes on, in every request to another server:
+
+- `X-Request-ID`, the request's id, so that the logs of all servers can be put together.
+- `traceparent` and `tracestate` (W3C Trace Context), if they came: the same trace, a new parent.
+- `X-Request-Deadline`, the milliseconds in which somebody still waits for the answer, if the
+  request has a deadline: whoever is asked can give up in time.
+
+When the client leaves, all that is out is cancelled, and whoever waits for it is told by ClientGone. A
+client that closes its connection is at first the same as one that only sends no more: both send a
+FIN. Most have left, and as in nginx and Go that is what it is taken for here.
+
+The deadline is that of `request_timeout`, or an earlier one that came as `X-Request-Deadline`. The
+latter counts only if one of `trusted_proxies` sends it for itself, without any X-Forwarded field: it
+changes what is answered (partial results), so a stranger could fill a cache before us with those.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+import time
+from collections.abc import Container, Iterator
+
+from skitai.engine import Call, Engine
+from skitai.errors import ClientGone
+from skitai.request import Request
+
+NEVER = math.inf
+RESERVE = 0.05  # of the time a request has: kept back for an answer made of what is there by then
+
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")  # as long as section 3.3.1.5 wants it passed on
+_ZEROS = (b"0" * 32, b"0" * 16)
+_DEADLINE = "x-request-deadline"
+_MILLISECONDS = re.compile(rb"[0-9]{1,9}")
+_CROWD = 32  # calls on the list at which those that are over are taken off it
+
+
+class Errand:
+    """One per request that asks others.
+
+    deadline: monotonic; `NEVER` if there is none. is_client_gone: nobody waits for the answer.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_crowd",
+        "_engine",
+        "_is_told",
+        "_lines",
+        "deadline",
+        "is_client_gone",
+    )
+
+    def __init__(self, engine: Engine, request: Request, timeout: float) -> None:
+        """timeout: `request_timeout`, 0.0 for none."""
+        self._engine = engine
+        self._calls: list[Call] = []
+        self._crowd = _CROWD
+        self.deadline = _deadline(request, timeout)
+        self._lines = dict(_passed_on(request))
+        self._is_told = False  # the handler has had its ClientGone
+        self.is_client_gone = False
+        request.errand = self
+        if request.gone:  # looked at only now: from here on the loop would tell
+            self.is_client_gone = True
+
+    def lines(self, given: Container[str] = ()) -> bytes:
+        """The header lines for a call that is sent now. given: names the app has set itself."""
+        lines = b"".join(line for name, line in self._lines.items() if name not in given)
+        if self.deadline is NEVER or _DEADLINE in given:
+            return lines
+        left = max(0, int((self.deadline - time.monotonic()) * 1000))
+        return b"%bX-Request-Deadline: %d\r\n" % (lines, left)
+
+    def sent(self, call: Call) -> None:
+        """A call is out."""
+        calls = self._calls
+        calls.append(call)
+        if len(calls) > self._crowd:
+            self._calls = [each for each in calls if not each.is_complete]
+            self._crowd = _CROWD + 2 * len(self._calls)
+
+    def check(self) -> None:
+        """Before a wait. Raises ClientGone, once: what is asked after that is to clean up."""
+        if self.is_client_gone and not self._is_told:
+            self._is_told = True
+            for call in self._calls:
+                if not (call.is_complete or call.is_given_up):
+                    call.is_given_up = True
+                    self._engine.cancel(call)
+            raise gone()
+
+    def client_left(self) -> None:
+        """On the loop: nobody waits for the answer any more. Once, however often it is said."""
+        if not self.is_client_gone:
+            self.is_client_gone = True
+            for call in self._calls:
+                if not call.is_complete:
+                    self._engine.give_up(call)
+
+
+def gone() -> ClientGone:
+    """Why a wait has ended."""
+    return ClientGone("the client has left, so what was asked for it is given up")
+
+
+def _deadline(request: Request, timeout: float) -> float:
+    deadline = NEVER
+    if timeout:
+        deadline = (request.started or request.began) + timeout * (1 - RESERVE)
+    if request.caller.is_trusted:
+        given = request.field(_DEADLINE.encode())
+        if given is not None and _MILLISECONDS.fullmatch(given):
+            deadline = min(deadline, request.began + int(given) / 1000 * (1 - RESERVE))
+    return deadline
+
+
+def _passed_on(request: Request) -> Iterator[tuple[str, bytes]]:
+    """(name in lower case, header line)"""
+    yield "x-request-id", b"X-Request-ID: %b\r\n" % request.id_bytes()
+    found = _TRACEPARENT.fullmatch(request.field(b"traceparent") or b"")
+    if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
+        return
+    span = secrets.token_hex(8).encode()
+    yield "traceparent", b"traceparent: 00-%b-%b-%b\r\n" % (found[2], span, found[4])
+    state = ",".join(request.headers.get_all("tracestate")).encode("latin-1")
+    if _TRACESTATE.fullmatch(state):
+        yield "tracestate", b"tracestate: %b\r\n" % state

@@ -1,0 +1,107 @@
+"""Who can be asked: the clusters of the conf, and whoever a URL names.
+
+Runs on the loop, but for `clusters`, of which other threads read names and nodes. A server named
+by a URL is remembered, with its connections, until there are too many of them. Only those are asked
+by the proxies of the environment: a conf says itself where members are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Mapping
+from itertools import chain
+
+from skitai.engine import Origin
+from skitaid.workers.settings import CONNECTIONS_MAX, ClientLimits, ClientTls, HttpCluster
+
+from . import proxy
+from .balance import Load, digest
+from .client_tls import Contexts
+from .cluster import Cluster, ClusterMember
+from .dial import Address
+from .keeper import ConnectionKeeper
+from .names import Names
+from .proxy import Proxies
+
+log = logging.getLogger(__name__)
+
+ORIGINS_MAX = 512
+
+
+class Servers:
+    """Of one worker. environ: where the proxies are."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clusters: Mapping[str, HttpCluster],
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._loop = loop
+        self._dice = random.Random()
+        self._names = Names()
+        self._contexts = Contexts()
+        self._proxies = _proxies(environ)
+        self._origins: dict[Origin, ClusterMember] = {}
+        self.clusters = {name: self._cluster(each) for name, each in clusters.items()}
+
+    def of(self, origin: Origin) -> ClusterMember:
+        """The server that a URL names."""
+        member = self._origins.get(origin)
+        if member is None:
+            self._forget_some()
+            tls = self._contexts.of(ClientTls()) if origin.tls else None
+            address = Address(origin.host, origin.port, tls=tls, proxy=self._proxies.of(origin))
+            member = self._member(address, CONNECTIONS_MAX, ClientLimits())
+            self._origins[origin] = member
+        return member
+
+    def close(self) -> None:
+        """Close all connections. For the end of the worker."""
+        clusters = [cluster.members for cluster in self.clusters.values()]
+        for member in chain(*clusters, self._origins.values()):
+            member.keeper.close()
+
+    def _forget_some(self) -> None:
+        if len(self._origins) < ORIGINS_MAX:
+            return
+        for origin, member in list(self._origins.items()):
+            if member.load.in_flight == 0:
+                member.keeper.close()
+                del self._origins[origin]
+
+    def _cluster(self, settings: HttpCluster) -> Cluster:
+        tls = self._contexts.of(settings.trust) if settings.tls else None
+        members = [
+            self._member(
+                Address(each.host, each.port, each.unix, tls),
+                settings.max_connections,
+                settings.limits,
+                each.weight,
+                settings.name,
+            )
+            for each in settings.members
+        ]
+        return Cluster(settings.name, members, settings.balance, self._dice, settings.hedge)
+
+    def _member(
+        self,
+        address: Address,
+        cap: int,
+        limits: ClientLimits,
+        weight: int = 1,
+        cluster: str = "",
+    ) -> ClusterMember:
+        keeper = ConnectionKeeper(self._loop, address, cap, limits, self._names)
+        return ClusterMember(keeper, Load(weight, identity=digest(keeper.node.encode())), cluster)
+
+
+def _proxies(environ: Mapping[str, str]) -> Proxies:
+    try:
+        return proxy.from_environment(environ)
+    except ValueError as error:
+        log.error("%s: servers named by a URL are asked directly", error)
+        return Proxies(None, None, ())
