@@ -100,10 +100,9 @@ def finish(was: WAS, value: Any) -> tuple[str, Body]:
         raise response.problem
     if value is None and response is not None and response.may_be_empty:
         value = b""
-    kind, body = serialize.to_body(value)
     for name, text in cookie_fields(was):
         request.response.set(name, text)
-    return kind, body
+    return serialize.to_body(value)
 
 
 def cookie_fields(was: WAS) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from skitai.wire import urlencoded
 if TYPE_CHECKING:
     import logging
 
+    from skitai.resources import Cluster, Lifetime, Queue, Threads
     from skitai.wasc import Server, Wasc
 
 
@@ -40,6 +41,11 @@ class WAS:
     if TYPE_CHECKING:  # the worker's own, registered like what apps register
         httpserver: Server
         logger: logging.Logger
+        threads: Threads
+        queue: Queue
+        lifetime: Lifetime
+        apps: Mapping[str, Application]  # by the prefix of their route
+        clusters: Mapping[str, Cluster]  # by name, without the @
 
     def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
         self._wasc = wasc
@@ -178,6 +184,18 @@ class WAS:
         return self._cluster(cluster, Reach.ONE, filter)
 
     # --- this server ---
+
+    @property
+    def cluster(self) -> Mapping[str, Cluster]:
+        """The same as `was.clusters`: the HTTP clusters of the conf, by name without the @."""
+        return self.clusters
+
+    def status(self) -> dict[str, Any]:
+        """How this worker is: each part of it, and each registered object that has a `status()`.
+
+        By the name that it has on `was`: `was.status()["threads"]["parked"]`.
+        """
+        return self._wasc.status()
 
     def restart(self) -> None:
         """Have the master replace this worker: its successor is ready before it leaves.

@@ -16,7 +16,7 @@ from skitai.seal import Seal
 from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
 
-from . import control, in_hand
+from . import control, in_hand, resources
 from .apps import end, start
 from .clients.fanout import Fanout
 from .engine import WorkerEngine
@@ -60,6 +60,8 @@ class WebSite:
         """
         limits = settings.limits
         self._loop = loop
+        self._scoreboard = scoreboard
+        self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._limits = limits
         self._tls: ssl.SSLContext | None = (
             tls.server_context(settings.tls) if settings.tls else None
@@ -77,6 +79,8 @@ class WebSite:
             _server(settings),
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
         )
+        clusters = self._fanout.clusters
+        resources.register(self._wasc, settings, self._threads, self._slot, self._apps, clusters)
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
         self._dispatcher = Dispatcher(
@@ -92,8 +96,6 @@ class WebSite:
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
         self._proxies = Proxies(settings.trusted_proxies)
         self._choose_sink = Bodies(limits, self._uploads).choose
-        self._scoreboard = scoreboard
-        self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
         self._acceptor: Acceptor | None = None
         self._overdue: Overdue | None = None

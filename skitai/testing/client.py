@@ -19,7 +19,7 @@ from .reply import Reply
 from .script import Cluster, Script, Web
 from .sending import BodyOptions, Options, Sending, encoded
 from .site import Site
-from .worker import check_thread, worker_of
+from .worker import check_not_in_loop, worker_of
 
 REDIRECTS_MAX = 20  # as in browsers
 
@@ -105,7 +105,7 @@ class Client:
         self, method: str, path: str, data: Data | None = None, **options: Unpack[BodyOptions]
     ) -> Reply:
         """Any method. Raises NotScripted, WrongUse, or what the app fails with."""
-        check_thread()
+        check_not_in_loop()
         if not path.startswith("/"):
             raise WrongUse(f'{method} {path}: a path starts with a slash; write "/{path}"')
         headers = dict(options.get("headers", {}))

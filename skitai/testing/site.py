@@ -90,6 +90,7 @@ class Site:
     # --- rpc.Methods ---
 
     def find(self, name: str) -> Found | None:
+        """See `Methods.find`."""
         path = "/" + name.replace(".", "/")
         if not name or not _is_below(path, self._base):
             return None
@@ -100,6 +101,7 @@ class Site:
         return found if isinstance(found, Found) else None
 
     def names(self) -> list[str]:
+        """See `Methods.names`."""
         paths = [self._base + entry.route.rule for entry in self._table.exact()]
         return sorted(path.strip("/").replace("/", ".") for path in paths)
 

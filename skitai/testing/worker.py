@@ -81,18 +81,22 @@ class Worker:
     # --- skitai.engine.Engine ---
 
     def send(self, call: Call) -> None:
+        """See `Engine.send`. Raises what `Script.replies` does."""
         try:
             call.nodes, replies = self._script.replies(call)
         except BaseException as error:
             self._failures.append(error)
             raise
+        call.sent_at = 0.0  # so a deadline is the timeout that the app has written
         self._out[call] = sorted(replies, key=lambda reply: reply.elapsed)
 
     def cancel(self, call: Call) -> None:
+        """See `Engine.cancel`."""
         call.cancelled = True
         self._out.pop(call, None)
 
     def wait(self, call: Call, wanted: int, deadline: float) -> bool:
+        """See `Engine.wait`."""
         if _is_in_loop():
             raise WrongUse(
                 "getwait() and getswait() would stop the event loop; "
@@ -101,21 +105,23 @@ class Worker:
         return self._land(call, wanted, deadline)
 
     async def wait_async(self, call: Call, wanted: int, deadline: float) -> bool:
+        """See `Engine.wait_async`."""
         return self._land(call, wanted, deadline)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """See `Engine.run`."""
         if not self._has_loop:
             self._has_loop = True  # a client that is never closed leaves no open loop behind
             weakref.finalize(self, self._runner.get_loop().close)
         return self._runner.run(coroutine)
 
     def want(self, wish: Wish) -> None:
+        """See `Engine.want`."""
         self.wishes.append(wish)
 
     def _land(self, call: Call, wanted: int, deadline: float) -> bool:
-        timeout = round(deadline - call.sent_at, 6)  # as it was written
         out = self._out[call]
-        while out and out[0].elapsed < timeout and len(call.replies) < wanted:
+        while out and out[0].elapsed < deadline and len(call.replies) < wanted:
             call.replies.append(out.pop(0))
         return len(call.replies) >= wanted
 
@@ -126,7 +132,7 @@ def worker_of(app: Application) -> Worker:
     return engine if isinstance(engine, Worker) and engine._clients else Worker(app)
 
 
-def check_thread() -> None:
+def check_not_in_loop() -> None:
     """Raises WrongUse in a coroutine, in which neither handlers nor hooks could be waited for."""
     if _is_in_loop():
         raise WrongUse(
