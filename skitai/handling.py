@@ -65,9 +65,18 @@ def _call(was: WAS, found: Found) -> Any:
 
 
 def arguments(request: Request, found: Found) -> dict[str, Any]:
-    """What the handler is given. Raises HttpError 400 for a missing or an unexpected argument."""
+    """What the handler is given. Raises HttpError 400 for a missing or an unexpected argument.
+
+    Members of a JSON body are given to who has an argument of that name; who has none takes them
+    from `was.request.json`.
+    """
     given = merged(request.args, found.params) if found.params else request.args
-    complaint = found.route.signature.complaint(given)
+    signature = found.route.signature
+    complaint = signature.complaint(given)
+    if complaint is not None and isinstance(request.json, dict):
+        ours = signature.accepted
+        given = {k: v for k, v in given.items() if k in ours or k not in request.json}
+        complaint = signature.complaint(given)
     if complaint is not None:
         raise HttpError(400, f"{request.path}: {complaint}.")
     return given
@@ -141,7 +150,8 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
 
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
     """One entry with the request, the handler and the traceback."""
-    request.failure = error
+    if request.failures is not None:
+        request.failures.append(error)
     where = (request.id, request.method, request.uri, found.name)
     if isinstance(error, Unsupported):
         log.error("request %s, %s %s: %s %s", *where, error)

@@ -63,7 +63,7 @@ class Request:
     caller: who has sent it; `remote_addr`, `scheme` and `host` are what handlers ask for.
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
     is_given_up: its client was sent away because it took too long.
-    failure: what its handler, or one of its methods, has failed with unforeseen.
+    failures: where to put what its handler, or its methods, fail with unforeseen; None: nowhere.
     channel: the client's connection; None in tests without one.
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
@@ -81,7 +81,7 @@ class Request:
         "body",
         "caller",
         "channel",
-        "failure",
+        "failures",
         "fields",
         "is_given_up",
         "method",
@@ -114,7 +114,8 @@ class Request:
         self.began = began
         self.started = 0.0
         self.is_given_up = False
-        self.failure: BaseException | None = None
+        # For tests: what was logged. Else it would hold frames that hold the request.
+        self.failures: list[BaseException] | None = None
         self._sent_id = sent_id  # as the client sent it
         self._id = b""
         self.channel: ClientChannel | None = None

@@ -210,6 +210,8 @@ class Client:
         if not self._is_open:
             raise WrongUse("this client was closed; make another one: Client(app)")
         request = sending.request(self.cookies.header(sending.path))
+        failures: list[BaseException] = []
+        request.failures = failures
         turn = partial(self._worker.turn, self._script)
         try:
             with turn():
@@ -221,7 +223,7 @@ class Client:
         finally:
             if request.upload is not None and not is_stream:
                 request.upload.discard()
-        failure = request.failure
-        if failure is not None and (self.raise_errors or not isinstance(failure, Exception)):
-            raise failure
+        for failure in failures[-1:]:
+            if self.raise_errors or not isinstance(failure, Exception):
+                raise failure
         return reply

@@ -180,7 +180,7 @@ def test_package_that_was_imported_anew_takes_its_place(monkeypatch: pytest.Monk
 def test_package_of_two_apps_starts_and_ends_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is one object, and its worker is one."""
     calls: list[str] = []
-    app, package, wasc = packaged(monkeypatch, calls)
+    app, _, wasc = packaged(monkeypatch, calls)
     other = ssgi.Application("other")
     other.add_package(sys.modules["greetings"])
 
@@ -189,6 +189,16 @@ def test_package_of_two_apps_starts_and_ends_once(monkeypatch: pytest.MonkeyPatc
     app.end(wasc)
 
     assert calls == ["shutdown of package"]
+
+
+def test_app_that_starts_again() -> None:
+    """As in tests: its startup may add what it added the first time."""
+    app, package = ssgi.Application("webapp"), ssgi.Package()
+    app.startup(lambda wasc, given: given.add_package(module(package=package)))
+    for wasc in (object(), object()):
+        app.start(cast(Any, wasc))
+        assert list(app.family()) == [app, package]
+        app.end(cast(Any, wasc))
 
 
 def test_hook_that_would_have_to_be_awaited() -> None:

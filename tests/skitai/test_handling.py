@@ -111,6 +111,17 @@ def test_arguments_are_checked_within_the_hooks() -> None:
     assert of(app, request())[2] == b"sign in"
 
 
+def test_members_of_a_json_body_that_nobody_asked_for() -> None:
+    """They are no mistake, as those of a query are: the handler may read the body itself."""
+    app = app_of(lambda was, name="": {"name": name, "all": was.request.json})
+    sent = b'{"name": "a", "more": 1}'
+    given = request("/", "POST", sent, content_type="application/json")
+    refused = request("/?else=1", "POST", sent, content_type="application/json")
+
+    assert of(app, given)[2] == b'{"name":"a","all":{"name":"a","more":1}}'
+    assert of(app, refused)[0] == 400
+
+
 def test_errorhandler_answers_with_the_status() -> None:
     """It is the app's own page."""
     app = app_of(lambda was, name: name)

@@ -20,7 +20,7 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/was.md"
 # The server's own business.
 INNER = {
     Request: {
-        "answered_with", "began", "caller", "channel", "failure", "field", "fields", "id_bytes",
+        "answered_with", "began", "caller", "channel", "failures", "field", "fields", "id_bytes",
         "is_given_up", "media_type", "start_anew", "started", "target", "upload",
     },
     Response: {"may_be_empty", "problem"},

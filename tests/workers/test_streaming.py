@@ -156,7 +156,7 @@ def test_a_stream_can_ask_whether_its_client_is_gone(home: Home) -> None:
 
 
 def test_an_event_stream_is_ended_when_its_worker_retires(home: Home) -> None:
-    """It looks whole, so a browser connects again, to the new worker; nobody waits for a timeout."""
+    """It looks whole, so a browser connects again, to the new worker; no timeout is waited for."""
     server = serve(home, more="drain_timeout = 600")
     with closing(server.connect()) as connection:
         connection.request("GET", "/events")
