@@ -257,9 +257,7 @@ def test_broken_save_is_shown_until_it_is_mended(home: Home) -> None:
     assert "<mark>html = (&quot;&lt;b&gt;&quot;</mark>" in page
     assert "<b>" not in page
     assert server.get("/none").status == 500
-    assert (
-        times_told(server, "SyntaxError: ", 2) == 2
-    )  # the sentence, and the traceback's last line
+    assert times_told(server, "SyntaxError: ", 2) == 2  # sentence and traceback
 
     save(home, "webapp.py", TWO)
     assert get(server) == "two"
