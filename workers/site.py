@@ -40,6 +40,8 @@ from .web.mounts import Mounts
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
 
+VERSION = metadata.version("skitai")  # here, since a worker of another user may not be able to look
+
 
 class WebSite:
     """What one worker serves."""
@@ -191,6 +193,5 @@ class WebSite:
 
 
 def _server(settings: Settings) -> Server:
-    version = metadata.version("skitai")
     is_tls = settings.tls is not None
-    return Server(settings.name, settings.ip, settings.port, is_tls, version)
+    return Server(settings.name, settings.ip, settings.port, is_tls, VERSION)

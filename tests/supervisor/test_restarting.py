@@ -202,7 +202,8 @@ def test_settings_that_another_version_has_left_are_none() -> None:
         worker.ClusterRoute("/far", "far", "web.conf:10"),
     )
     far = worker.HttpCluster("far", (worker.Member("far", 80),), False, "p2c", "web.conf:12")
-    inner = worker.Settings("web", routes, {"far": far}, tls=worker.Tls("/srv/web.pem", ""))
+    tls = worker.Tls("/srv/web.pem", "")
+    inner = worker.Settings("web", routes, http_clusters={"far": far}, tls=tls)
     ours = replace(settings(identity=Identity("www", 33, 33, "/")), worker=inner)
     for left, found in ((b'{"name": "web"}', None), (msgspec.json.encode(ours), ours)):
         assert settings_of(legacy_with(left)) == found
