@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 import traceback
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 from skitai import serialize
@@ -24,6 +26,7 @@ from skitai.was import WAS
 
 log = logging.getLogger("skitai.app")
 
+_OURS = os.path.dirname(__file__) + os.sep
 _OF_A_BODY = ("Content-Type", "Content-Encoding", "Expires", "Cache-Control", "ETag", "Set-Cookie")
 
 
@@ -105,12 +108,14 @@ def finish(was: WAS, value: Any) -> tuple[str, Body]:
     """
     request = was.request
     response = request.answered_with
-    if response is not None and response.problem is not None:
-        raise response.problem
-    if value is None and response is not None and response.may_be_empty:
-        value = b""
-    for name, text in cookie_fields(was):
-        request.response.set(name, text)
+    if response is not None:
+        if response.problem is not None:
+            raise response.problem
+        if value is None and response.may_be_empty:
+            value = b""
+    if was._cookies is not None or was.app.has_session:
+        for name, text in cookie_fields(was):
+            request.response.set(name, text)
     return serialize.to_body(value)
 
 
@@ -135,11 +140,12 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
         log_failure(request, found, error)
         if found.app.is_devel():
             trace = "".join(traceback.format_exception(error))
-        error = HttpError(500, "The handler failed; the server's log says why.")
-    elif (response := request.answered_with) is not None and response.problem is error:
+        why = "The handler failed." if trace else "The handler failed; the server's log says why."
+        error = HttpError(500, why)
+    elif request.problem is error:
         for name in _OF_A_BODY:
-            response.delete(name)
-        kept = list(response.fields)
+            request.response.delete(name)
+        kept = list(request.response.fields)
     response = request.start_anew()
     response.status = error.status
     for name, value in (*kept, *error.headers):
@@ -149,7 +155,8 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
 
 
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
-    """One entry with the request, the handler and the traceback."""
+    """One entry with the request, the handler and the traceback, from the app's own code on."""
+    error.__traceback__ = _of_app(error.__traceback__) or error.__traceback__
     if request.failures is not None:
         request.failures.append(error)
     where = (request.id, request.method, request.uri, found.name)
@@ -157,6 +164,13 @@ def log_failure(request: Request, found: Found, error: BaseException) -> None:
         log.error("request %s, %s %s: %s %s", *where, error)
     else:
         log.error("request %s, %s %s: %s raised %s", *where, type(error).__name__, exc_info=error)
+
+
+def _of_app(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the calls that led to the app's first line; None if it has none."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return trace
 
 
 def _is_cancelled() -> bool:

@@ -65,6 +65,7 @@ class Request:
     is_given_up: its client was sent away because it took too long.
     failures: where to put what its handler, or its methods, fail with unforeseen; None: nowhere.
     channel: the client's connection; None in tests without one.
+    answered_with: `response`, None if nobody has asked for it: then the answer is a plain 200.
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
     """
@@ -74,9 +75,9 @@ class Request:
         "_id",
         "_json",
         "_lookup",
-        "_response",
         "_sent_id",
         "_xml",
+        "answered_with",
         "began",
         "body",
         "caller",
@@ -119,7 +120,7 @@ class Request:
         self._sent_id = sent_id  # as the client sent it
         self._id = b""
         self.channel: ClientChannel | None = None
-        self._response: Response | None = None
+        self.answered_with: Response | None = None
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
         self._json: Any = _UNREAD
@@ -166,18 +167,18 @@ class Request:
     @property
     def response(self) -> Response:
         """Status and header fields of the response to it."""
-        if self._response is None:
-            self._response = Response(self.channel if self.version == "1.1" else None)
-        return self._response
+        if self.answered_with is None:
+            self.answered_with = Response(self.channel if self.version == "1.1" else None)
+        return self.answered_with
 
     @property
-    def answered_with(self) -> Response | None:
-        """The same, None if nobody has asked for it: then it is a plain 200."""
-        return self._response
+    def problem(self) -> HttpError | None:
+        """What `was.response.error` was called with, in place of a page that was returned."""
+        return None if self.answered_with is None else self.answered_with.problem
 
     def start_anew(self) -> Response:
         """Forget what was said of the response; an error page takes its place."""
-        self._response = None
+        self.answered_with = None
         return self.response
 
     def set_response(self, status: int, reason: str = "") -> None:
@@ -358,7 +359,7 @@ class Request:
             if self.upload is None and self.body and self.media_type == FORM:
                 urlencoded.load(self.body.decode("utf-8"), args)
         except ValueError as error:
-            raise HttpError(400, f"query or form cannot be read: {error}") from None
+            raise HttpError(400, f"The query or the form cannot be read: {error}.") from None
         if self.upload is not None:
             for name, value in self.upload.parts:
                 urlencoded.add(args, name, value)

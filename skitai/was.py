@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -36,7 +37,7 @@ class WAS:
     What is registered by `wasc.register("searcher", ...)` is here as `was.searcher`.
     """
 
-    __slots__ = ("_cookies", "_env", "_found", "_session", "_wasc", "app", "request")
+    __slots__ = ("_cookies", "_env", "_found", "_g", "_session", "_wasc", "app", "request")
 
     if TYPE_CHECKING:  # the worker's own, registered like what apps register
         httpserver: Server
@@ -53,6 +54,7 @@ class WAS:
         self._cookies: Cookies | None = None
         self._session: Session | None = None
         self._env: Environ | None = None
+        self._g: SimpleNamespace | None = None
         self.app: Application = found.app
         self.request = request
 
@@ -86,6 +88,16 @@ class WAS:
             is_secure = self.request.scheme == "https"
             self._session = self._wasc.sessions.open(self.request.get_header("cookie"), is_secure)
         return self._session
+
+    @property
+    def g(self) -> SimpleNamespace:
+        """What hooks and the handler of this request tell each other: `was.g.user = user`.
+
+        Empty at first; an RPC document has one for each of its calls.
+        """
+        if self._g is None:
+            self._g = SimpleNamespace()
+        return self._g
 
     @property
     def env(self) -> Environ:

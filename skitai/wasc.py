@@ -61,6 +61,8 @@ class Wasc:
 
     def unregister(self, name: str) -> None:
         """Share it no more. Raises KeyError for what is not registered."""
+        if name not in self._registered:
+            raise KeyError(f"wasc.unregister({name!r}): nothing is registered under that name")
         del self._registered[name]
 
     def __getattr__(self, name: str) -> Any:

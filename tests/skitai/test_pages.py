@@ -6,13 +6,14 @@ from skitai.pages import error_page
 
 
 def test_error_page_escapes() -> None:
-    """What a client sent comes back as text."""
+    """What a client sent comes back as text; the page follows the reader's light or dark."""
     page = error_page(404, "<script>alert(1)</script>", 'File "<x>", line 1').decode()
 
     assert "<script>" not in page
     assert "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>" in page
     assert "<pre>File &quot;&lt;x&gt;&quot;, line 1</pre>" in page
     assert "<h1>404 Not Found</h1>" in page
+    assert '<meta name="color-scheme" content="light dark">' in page
 
 
 def test_error_page_of_any_text() -> None:
@@ -31,13 +32,12 @@ SyntaxError: '(' was never closed"""
 
 
 def test_traceback_has_its_last_line_marked() -> None:
-    """All of it is text; the page follows the reader's choice of light or dark."""
+    """All of it is text."""
     page = error_page(500, trace=TRACE).decode()
 
     assert page.count("<mark>") == 1
     assert "\n    <mark>html = (&quot;&lt;b&gt;&quot;</mark>\n           ^\nSyntaxError: " in page
     assert "<b>" not in page
-    assert '<meta name="color-scheme" content="light dark">' in page
 
 
 def test_traceback_without_source() -> None:

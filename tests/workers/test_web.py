@@ -143,7 +143,7 @@ def test_arguments(server: Server) -> None:
         ("b=2", "the argument a is missing"),
         ("a=1&c=3", "the argument c is not expected"),
         ("a=1&was=3", "the argument was is not expected"),
-        ("a=%ff", "query or form cannot be read"),
+        ("a=%ff", "query or the form cannot be read"),
     ],
 )
 def test_missing_and_unexpected(server: Server, path: str, query: str, outcome: Any) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from skitai import rpc
-from skitai.errors import HttpError
+from skitai.mounting import miss
 from skitai.pages import error_page
 from skitai.request import Request, decode_path
 from skitai.serialize import HTML
@@ -121,16 +121,11 @@ class Dispatcher:
                 answers.error(connection, request, 501, sentence)
 
     def _miss(self, connection: ClientConnection, request: Request, missed: Missed) -> None:
-        """The app has no rule for the path, or none for the method (RFC 9110 section 15.5.6)."""
-        if missed.methods:
-            allow = ("Allow", ", ".join(sorted({*missed.methods, "OPTIONS"})))
-            if request.method == "OPTIONS":
-                answers.whole(connection, request, 200, [allow], b"")
-                return
-            sentence = f"{request.path} does not answer {request.method}."
-            error = HttpError(405, sentence, (allow,))
-        else:
-            error = HttpError(404, f"There is nothing at {request.path}.")
+        """The app has no rule for the path, or none for the method."""
+        error = miss(request.path, request.method, missed.methods)
+        if missed.methods and request.method == "OPTIONS":
+            answers.whole(connection, request, 200, list(error.headers), b"")
+            return
         found = missed.table.missing(error, missed.base)
         if found is not None:
             self._submit(connection, request, found)
