@@ -210,12 +210,13 @@ class Request:
     @property
     def host(self) -> str:
         """What the client has called, with its port if there is one: "example.com:8080"."""
-        return self.caller.host or self.get_header("host") or ""
+        named = self.caller.host or split_target(self.target)[0].decode("latin-1")
+        return named or self.get_header("host") or ""
 
     @property
     def url(self) -> str:
         """All of it: "https://example.com/company/555?page=2"."""
-        return f"{self.scheme}://{self.host}{self.uri}"
+        return f"{self.scheme}://{self.host}{split_target(self.target)[1].decode('latin-1')}"
 
     @property
     def timings(self) -> Timings:
@@ -370,6 +371,20 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.uri} from {self.remote_addr or 'a unix socket'}>"
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """(host and port, path and query) of a request target.
+
+    Only the absolute form names a host. It must be accepted from any client, and counts for more
+    than the Host field (RFC 9112 section 3.2.2).
+    """
+    if target.startswith(b"/") or b"://" not in target:
+        return b"", target
+    rest = target.partition(b"://")[2]
+    end = next((at for at, byte in enumerate(rest) if byte in b"/?#"), len(rest))
+    path = rest[end:]
+    return rest[:end].rpartition(b"@")[2], path if path.startswith(b"/") else b"/" + path
 
 
 def decode_path(target: bytes) -> str:

@@ -283,6 +283,9 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = NEVER
         if self._writable is not None and not self._writable.done():
             self._writable.set_exception(ConnectionResetError("the client has gone"))
+        # It holds the frames that have awaited it, and so the piece they send and us: such a
+        # circle would wait for the collector.
+        self._writable = None
         self._connections.remove(self)
 
     def eof_received(self) -> bool:
