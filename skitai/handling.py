@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 import traceback
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 from skitai import serialize
@@ -26,6 +28,7 @@ log = logging.getLogger("skitai.app")
 
 CLIENT_GONE = 499  # of nginx: for the access log, as nobody reads the answer
 
+_OURS = os.path.dirname(__file__) + os.sep
 _OF_A_BODY = ("Content-Type", "Content-Encoding", "Expires", "Cache-Control", "ETag", "Set-Cookie")
 
 
@@ -67,9 +70,18 @@ def _call(was: WAS, found: Found) -> Any:
 
 
 def arguments(request: Request, found: Found) -> dict[str, Any]:
-    """What the handler is given. Raises HttpError 400 for a missing or an unexpected argument."""
+    """What the handler is given. Raises HttpError 400 for a missing or an unexpected argument.
+
+    Members of a JSON body are given to who has an argument of that name; who has none takes them
+    from `was.request.json`.
+    """
     given = merged(request.args, found.params) if found.params else request.args
-    complaint = found.route.signature.complaint(given)
+    signature = found.route.signature
+    complaint = signature.complaint(given)
+    if complaint is not None and isinstance(request.json, dict):
+        ours = signature.accepted
+        given = {k: v for k, v in given.items() if k in ours or k not in request.json}
+        complaint = signature.complaint(given)
     if complaint is not None:
         raise HttpError(400, f"{request.path}: {complaint}.")
     return given
@@ -98,14 +110,15 @@ def finish(was: WAS, value: Any) -> tuple[str, Body]:
     """
     request = was.request
     response = request.answered_with
-    if response is not None and response.problem is not None:
-        raise response.problem
-    if value is None and response is not None and response.may_be_empty:
-        value = b""
-    kind, body = serialize.to_body(value)
-    for name, text in cookie_fields(was):
-        request.response.set(name, text)
-    return kind, body
+    if response is not None:
+        if response.problem is not None:
+            raise response.problem
+        if value is None and response.may_be_empty:
+            value = b""
+    if was._cookies is not None or was.app.has_session:
+        for name, text in cookie_fields(was):
+            request.response.set(name, text)
+    return serialize.to_body(value)
 
 
 def cookie_fields(was: WAS) -> list[tuple[str, str]]:
@@ -129,11 +142,11 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
         log_failure(request, found, error)
         if found.app.is_devel():
             trace = "".join(traceback.format_exception(error))
-        error = _page_for(error)
-    elif (response := request.answered_with) is not None and response.problem is error:
+        error = _page_for(error, trace)
+    elif request.problem is error:
         for name in _OF_A_BODY:
-            response.delete(name)
-        kept = list(response.fields)
+            request.response.delete(name)
+        kept = list(request.response.fields)
     response = request.start_anew()
     response.status = error.status
     for name, value in (*kept, *error.headers):
@@ -142,23 +155,33 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
     return HTML, error_page(error.status, error.detail, trace)
 
 
-def _page_for(error: BaseException) -> HttpError:
+def _page_for(error: BaseException, trace: str) -> HttpError:
     if isinstance(error, ClientGone):
         return HttpError(CLIENT_GONE, "The client has left.")
-    return HttpError(500, "The handler failed; the server's log says why.")
+    why = "The handler failed." if trace else "The handler failed; the server's log says why."
+    return HttpError(500, why)
 
 
 def log_failure(request: Request, found: Found, error: BaseException) -> None:
-    """One entry with the request, the handler and the traceback."""
+    """One entry with the request, the handler and the traceback, from the app's own code on."""
     where = (request.id, request.method, request.uri, found.name)
     if isinstance(error, ClientGone):  # no failure of anybody here
         log.debug("request %s, %s %s: %s ended: %s", *where, error)
         return
-    request.failure = error
+    error.__traceback__ = _of_app(error.__traceback__) or error.__traceback__
+    if request.failures is not None:
+        request.failures.append(error)
     if isinstance(error, Unsupported):
         log.error("request %s, %s %s: %s %s", *where, error)
     else:
         log.error("request %s, %s %s: %s raised %s", *where, type(error).__name__, exc_info=error)
+
+
+def _of_app(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the calls that led to the app's first line; None if it has none."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return trace
 
 
 def _is_cancelled() -> bool:

@@ -7,11 +7,14 @@ it raised. So one set of rules serves plain handlers, async ones and tests.
     app.before, package.before, handler, package.after, app.after
 
 - A `before` that returns something has answered: the handler and the rest of its own level are
-  skipped. The levels around it go on as after a handler.
+  skipped. The levels around it go on as after a handler. "" and what else is empty is no answer,
+  but `was.response.error` is one.
 - An `after` that returns something replaces the answer.
 - Whatever raises at a level, hooks included, goes to that level's `errorhandler` for it, else to
   its `teardown`; what these return is the answer, and the level around it goes on as after a
   handler. If there are none, or they return None, the exception goes one level out.
+- `was.response.error` raises nothing, so no `teardown` is called; a level is through, and then its
+  `errorhandler` may answer instead, unless it is a redirect.
 """
 
 from __future__ import annotations
@@ -63,24 +66,32 @@ def course(was: Any, levels: tuple[Hooks, ...], handler: Step) -> Course:
     try:
         for before in hooks.before:
             value = yield partial(before, was)
-            if value:
-                return value
-        value = yield from course(was, inner, handler)
-        for after in hooks.after:
-            replacement = yield partial(after, was)
-            if replacement is not None:
-                value = replacement
-        return value
+            if value or was.request.problem is not None:
+                break
+        else:
+            value = yield from course(was, inner, handler)
+            for after in hooks.after:
+                replacement = yield partial(after, was)
+                if replacement is not None:
+                    value = replacement
     except Exception as error:
         value = yield from _recover(was, hooks, error)
         if value is None:
             raise
         return value
+    problem = was.request.problem
+    if problem is not None and problem.status >= 400 and hooks.for_error(problem) is not None:
+        page = yield from _recover(was, hooks, problem)
+        if page is not None:
+            return page
+        was.response.problem = problem
+    return value
 
 
 def _recover(was: Any, hooks: Hooks, error: Exception) -> Course:
     handler = hooks.for_error(error)
     if handler is not None:
+        was.response.problem = None
         was.response.status = error.status if isinstance(error, HttpError) else 500
         return (yield partial(handler, was, error))
     for teardown in hooks.teardown:

@@ -72,7 +72,10 @@ class Package:
     # --- hooks; see `skitai.hooks` for their order ---
 
     def before_request(self, hook: F) -> F:
-        """Call `hook(was)` before each handler; if it returns something, that is the answer."""
+        """Call `hook(was)` before each handler; if it returns something, that is the answer.
+
+        What is empty ("", {}) is none, but for `return was.response.error(403)`.
+        """
         self.hooks.before.append(hook)
         return hook
 
@@ -92,8 +95,9 @@ class Package:
     def errorhandler(self, what: int | type[Exception]) -> Callable[[F], F]:
         """Register `handler(was, error)` for a status or a class of exceptions.
 
-        What it returns is the answer, with that status, or 500; 404 and 405 of paths that no rule
-        has go to the app's. Raises WrongUse for what is neither.
+        What it returns is the answer, with that status, or 500. It is called for what is raised,
+        for `was.response.error` from 400 on, and the app's for paths that no rule has (404, 405).
+        Raises WrongUse for what is neither.
         """
         is_class = isinstance(what, type) and issubclass(what, Exception)
         if not is_class and not (isinstance(what, int) and 300 <= what <= 599):

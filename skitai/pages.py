@@ -8,12 +8,16 @@ from http import HTTPStatus
 
 _SOURCE = re.compile(r'^ *File ".*", line \d+.*\n +(\S.*)$', re.MULTILINE)
 
-# Translucent greys and yellows are right on the light and on the dark page.
 _STYLE = """\
 <meta name="color-scheme" content="light dark">
 <style>
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif }
 p { overflow-wrap: anywhere }
+</style>
+"""
+# Translucent greys and yellows are right on the light and on the dark page.
+_STYLE_OF_TRACE = """\
+<style>
 pre { padding: 1rem; border-radius: .5rem; overflow-x: auto; background: rgb(128 128 128 / .12);
       font: .875rem/1.6 ui-monospace, monospace }
 mark { padding: .15rem 0; color: inherit; background: rgb(255 190 0 / .35) }
@@ -36,7 +40,7 @@ def error_page(status: int, detail: str = "", trace: str = "") -> bytes:
     line of source is marked.
     """
     title = f"{status} {phrase(status)}"
-    style = _STYLE if trace else ""
+    style = _STYLE + _STYLE_OF_TRACE if trace else _STYLE
     rest = f"<p>{html.escape(detail)}</p>\n" if detail else ""
     if trace:
         rest += f"<pre>{_marked(trace)}</pre>\n"

@@ -66,9 +66,10 @@ class Request:
     caller: who has sent it; `remote_addr`, `scheme` and `host` are what handlers ask for.
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
     is_given_up: its client was sent away because it took too long.
-    failure: what its handler, or one of its methods, has failed with unforeseen.
+    failures: where to put what its handler, or its methods, fail with unforeseen; None: nowhere.
     channel: the client's connection; None in tests without one.
     errand: what others are asked for its sake; None as long as nobody is.
+    answered_with: `response`, None if nobody has asked for it: then the answer is a plain 200.
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
     """
@@ -78,15 +79,15 @@ class Request:
         "_id",
         "_json",
         "_lookup",
-        "_response",
         "_sent_id",
         "_xml",
+        "answered_with",
         "began",
         "body",
         "caller",
         "channel",
         "errand",
-        "failure",
+        "failures",
         "fields",
         "is_given_up",
         "method",
@@ -119,12 +120,13 @@ class Request:
         self.began = began
         self.started = 0.0
         self.is_given_up = False
-        self.failure: BaseException | None = None
+        # For tests: what was logged. Else it would hold frames that hold the request.
+        self.failures: list[BaseException] | None = None
         self.errand: Errand | None = None
         self._sent_id = sent_id  # as the client sent it
         self._id = b""
         self.channel: ClientChannel | None = None
-        self._response: Response | None = None
+        self.answered_with: Response | None = None
         self._lookup: dict[bytes, bytes] | None = None
         self._args: dict[str, Any] | None = None
         self._json: Any = _UNREAD
@@ -171,18 +173,18 @@ class Request:
     @property
     def response(self) -> Response:
         """Status and header fields of the response to it."""
-        if self._response is None:
-            self._response = Response(self.channel if self.version == "1.1" else None)
-        return self._response
+        if self.answered_with is None:
+            self.answered_with = Response(self.channel if self.version == "1.1" else None)
+        return self.answered_with
 
     @property
-    def answered_with(self) -> Response | None:
-        """The same, None if nobody has asked for it: then it is a plain 200."""
-        return self._response
+    def problem(self) -> HttpError | None:
+        """What `was.response.error` was called with, in place of a page that was returned."""
+        return None if self.answered_with is None else self.answered_with.problem
 
     def start_anew(self) -> Response:
         """Forget what was said of the response; an error page takes its place."""
-        self._response = None
+        self.answered_with = None
         return self.response
 
     def set_response(self, status: int, reason: str = "") -> None:
@@ -216,12 +218,13 @@ class Request:
     @property
     def host(self) -> str:
         """What the client has called, with its port if there is one: "example.com:8080"."""
-        return self.caller.host or self.get_header("host") or ""
+        named = self.caller.host or split_target(self.target)[0].decode("latin-1")
+        return named or self.get_header("host") or ""
 
     @property
     def url(self) -> str:
         """All of it: "https://example.com/company/555?page=2"."""
-        return f"{self.scheme}://{self.host}{self.uri}"
+        return f"{self.scheme}://{self.host}{split_target(self.target)[1].decode('latin-1')}"
 
     @property
     def timings(self) -> Timings:
@@ -365,7 +368,7 @@ class Request:
             if self.upload is None and self.body and self.media_type == FORM:
                 urlencoded.load(self.body.decode("utf-8"), args)
         except ValueError as error:
-            raise HttpError(400, f"query or form cannot be read: {error}") from None
+            raise HttpError(400, f"The query or the form cannot be read: {error}.") from None
         if self.upload is not None:
             for name, value in self.upload.parts:
                 urlencoded.add(args, name, value)
@@ -376,6 +379,20 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.uri} from {self.remote_addr or 'a unix socket'}>"
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """(host and port, path and query) of a request target.
+
+    Only the absolute form names a host. It must be accepted from any client, and counts for more
+    than the Host field (RFC 9112 section 3.2.2).
+    """
+    if target.startswith(b"/") or b"://" not in target:
+        return b"", target
+    rest = target.partition(b"://")[2]
+    end = next((at for at, byte in enumerate(rest) if byte in b"/?#"), len(rest))
+    path = rest[end:]
+    return rest[:end].rpartition(b"@")[2], path if path.startswith(b"/") else b"/" + path
 
 
 def decode_path(target: bytes) -> str:

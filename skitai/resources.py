@@ -1,4 +1,4 @@
-"""The worker as its apps may look at it: what is behind `was.threads`, `was.queue` and so on.
+"""The worker as its apps see it: what is behind `was.threads`, `was.queue` and so on.
 
 Protocols only; the worker has what fits them. All of it is of one worker, read only, and as of
 the moment it is asked, from any thread. Each has a `status()` for status pages.
@@ -6,10 +6,7 @@ the moment it is asked, from any thread. Each has a `status()` for status pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
-
-from skitai.app import Application
 
 
 class Resource(Protocol):
@@ -93,7 +90,3 @@ class Cluster(Resource, Protocol):
     @property
     def members(self) -> tuple[Member, ...]:
         """In the order of the conf."""
-
-
-class Named(Resource, Protocol):
-    """What `was.apps` and `was.clusters` have in common."""

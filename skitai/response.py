@@ -21,12 +21,12 @@ class Channel(Protocol):
 class Response:
     """Status and header fields of the response. Names are matched without regard to case."""
 
-    __slots__ = ("_channel", "_fields", "_problem", "_reason", "_status")
+    __slots__ = ("_channel", "_fields", "_reason", "_status", "problem")
 
     def __init__(self, channel: Channel | None = None) -> None:
         """channel: None for a client that takes no interim responses, HTTP/1.0 above all."""
         self._channel = channel
-        self._problem: HttpError | None = None
+        self.problem: HttpError | None = None  # what `error` was called with
         self._status = 200
         self._reason = ""
         self._fields: list[tuple[str, str]] = []
@@ -71,18 +71,14 @@ class Response:
     reply = start
 
     def error(self, status: int, detail: str = "") -> str:
-        """Answer with the server's page for a status, whatever the handler returns after this.
+        """Answer with the page for a status, whatever the handler or hook returns after this.
 
-        Header fields that were set stay, but for those that describe a body. Returns "", so that
-        it can be written as `return was.response.error(404)`. Raises ValueError, as HttpError.
+        That is the server's, unless the app has an `errorhandler` for it. Header fields that were
+        set stay, but on the server's page for those that describe a body. Returns "", so that it
+        can be written as `return was.response.error(404)`. Raises ValueError, as HttpError.
         """
-        self._problem = HttpError(status, detail)
+        self.problem = HttpError(status, detail)
         return ""
-
-    @property
-    def problem(self) -> HttpError | None:
-        """What `error` was called with."""
-        return self._problem
 
     @property
     def may_be_empty(self) -> bool:

@@ -184,12 +184,10 @@ class Document:
         return serialize.normal_data(value) if isinstance(value, Result) else value
 
     def _raise_problem(self, value: Any) -> None:
+        if self._request.problem is not None:
+            raise self._request.problem
         response = self._request.answered_with
-        if response is None:
-            return
-        if response.problem is not None:
-            raise response.problem
-        if response.status >= 400:
+        if response is not None and response.status >= 400:
             raise HttpError(response.status, value if isinstance(value, str) else "")
 
     def _forget_status(self) -> None:

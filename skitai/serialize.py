@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from skitai import media_types
 from skitai.errors import HttpError, Unsupported
 from skitai.results import Result
 from skitai.stream import Stream, of
@@ -22,7 +23,8 @@ _encode = msgspec.json.Encoder().encode
 def to_body(value: Any) -> tuple[str, Body]:
     """(content type, body): text and bytes as HTML, dict and list as JSON, a Result as its data.
 
-    What makes its pieces one by one becomes a stream, see `skitai.stream`.
+    What makes its pieces one by one becomes a stream, see `skitai.stream`; a file has the type that
+    its name says, anything else is HTML.
     Raises HttpError 502 for a Result that is not normal, Unsupported for anything else.
     """
     if isinstance(value, str):
@@ -36,11 +38,19 @@ def to_body(value: Any) -> tuple[str, Body]:
         return to_body(data) if isinstance(data, str | bytes) else (JSON, to_json(data))
     stream = of(value)
     if stream is not None:
-        return HTML, stream
+        return _kind_of_stream(value), stream
     raise Unsupported(
         f"returned {type(value).__name__}; a handler returns str, bytes, a dict or list for JSON, "
         "or a stream"
     )
+
+
+def _kind_of_stream(value: Any) -> str:
+    """What somebody has uploaded must not come back as a page, unless it is meant to."""
+    if not callable(getattr(value, "read", None)):
+        return HTML
+    name = getattr(value, "name", None)
+    return media_types.of(name) if isinstance(name, str) else media_types.UNKNOWN
 
 
 def normal_data(result: Result) -> Any:

@@ -1,8 +1,8 @@
 """What came in a multipart body: fields as text, files in temporary files.
 
 Made by whatever has received the body, read in the handler. The files belong to the upload: they
-are deleted when the request is answered or, if its handler still runs then, when nobody has the
-request any more. A handler that wants to keep one moves it away.
+are deleted when the request is answered and its handler has ended, at the latest when nobody has
+the request any more. A handler that wants to keep one moves it away.
 """
 
 from __future__ import annotations

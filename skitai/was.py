@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -21,6 +23,7 @@ from skitai.table import Found
 if TYPE_CHECKING:
     import logging
 
+    from skitai.resources import Cluster, Lifetime, Queue, Threads
     from skitai.wasc import Server, Wasc
 
 
@@ -33,11 +36,16 @@ class WAS(Asking):
     What is registered by `wasc.register("searcher", ...)` is here as `was.searcher`.
     """
 
-    __slots__ = ("_cookies", "_env", "_found", "_session", "_wasc", "app", "request")
+    __slots__ = ("_cookies", "_env", "_found", "_g", "_session", "_wasc", "app", "request")
 
     if TYPE_CHECKING:  # the worker's own, registered like what apps register
         httpserver: Server
         logger: logging.Logger
+        threads: Threads
+        queue: Queue
+        lifetime: Lifetime
+        apps: Mapping[str, Application]  # by the prefix of their route
+        clusters: Mapping[str, Cluster]  # by name, without the @
 
     def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
         self._wasc = wasc
@@ -45,6 +53,7 @@ class WAS(Asking):
         self._cookies: Cookies | None = None
         self._session: Session | None = None
         self._env: Environ | None = None
+        self._g: SimpleNamespace | None = None
         self.app: Application = found.app
         self.request = request
 
@@ -78,6 +87,16 @@ class WAS(Asking):
             is_secure = self.request.scheme == "https"
             self._session = self._wasc.sessions.open(self.request.get_header("cookie"), is_secure)
         return self._session
+
+    @property
+    def g(self) -> SimpleNamespace:
+        """What hooks and the handler of this request tell each other: `was.g.user = user`.
+
+        Empty at first; an RPC document has one for each of its calls.
+        """
+        if self._g is None:
+            self._g = SimpleNamespace()
+        return self._g
 
     @property
     def env(self) -> Environ:
@@ -129,6 +148,18 @@ class WAS(Asking):
         return serialize.to_xml(value)
 
     # --- this server ---
+
+    @property
+    def cluster(self) -> Mapping[str, Cluster]:
+        """The same as `was.clusters`: the HTTP clusters of the conf, by name without the @."""
+        return self.clusters
+
+    def status(self) -> dict[str, Any]:
+        """How this worker is: each part of it, and each registered object that has a `status()`.
+
+        By the name that it has on `was`: `was.status()["threads"]["parked"]`.
+        """
+        return self._wasc.status()
 
     def restart(self) -> None:
         """Have the master replace this worker: its successor is ready before it leaves.

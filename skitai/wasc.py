@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from skitai.engine import Engine
@@ -28,6 +28,10 @@ class Server:
     port: int
     is_tls: bool
     version: str
+
+    def status(self) -> dict[str, Any]:
+        """As names and values."""
+        return asdict(self)
 
 
 class Wasc:
@@ -65,6 +69,8 @@ class Wasc:
 
     def unregister(self, name: str) -> None:
         """Share it no more. Raises KeyError for what is not registered."""
+        if name not in self._registered:
+            raise KeyError(f"wasc.unregister({name!r}): nothing is registered under that name")
         del self._registered[name]
 
     def __getattr__(self, name: str) -> Any:
@@ -76,8 +82,9 @@ class Wasc:
             ) from None
 
     def status(self) -> dict[str, Any]:
-        """What the registered objects say of themselves, by name."""
-        speaking = {name: getattr(each, "status", None) for name, each in self._items()}
+        """What the server and the registered objects say of themselves, by name."""
+        items = [("httpserver", self.httpserver), *self._items()]
+        speaking = {name: getattr(each, "status", None) for name, each in items}
         return {name: speak() for name, speak in speaking.items() if callable(speak)}
 
     def cleanup(self) -> None:

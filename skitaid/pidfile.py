@@ -34,11 +34,11 @@ class PidFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.descriptor = _lock(path, what)
+            os.ftruncate(self.descriptor, 0)
+            os.write(self.descriptor, b"%d\n" % os.getpid())
         except OSError as error:
             message = f"{what} cannot write {path}: {error.strerror}; --var chooses the directory"
             raise SkitaidError(message) from None
-        os.ftruncate(self.descriptor, 0)
-        os.write(self.descriptor, b"%d\n" % os.getpid())
 
     def remove(self) -> None:
         """The process ends cleanly: no file, no doubt."""

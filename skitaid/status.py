@@ -14,6 +14,8 @@
 `running`, `pid` and `started` are the fleet's; times are Unix times, ages seconds. A server's
 `state` is queued (for its turn to start), starting, running, stopping, stopped, or waiting (it
 failed `failures` times in a row and is tried again at `again_at`); `since` is when it became that.
+While a server has a master, `failures` and `again_at` are those of its workers: how often in a row
+they could not boot or have died, and when the next one is forked if that is not at once.
 `processes` is how many workers it shall have, 0 if unknown. A server that runs by itself, by
 `skitaid serve`, is shown too if its conf is enabled; its state is alone. `complaints` are mistakes
 in a conf that has changed and is not taken over therefore.
@@ -93,8 +95,8 @@ def _view(paths: Paths, report: ServerReport) -> ServerView:
         since=report.since,
         processes=master.processes if master else 0,
         workers=master.workers if master else [],
-        failures=report.failures,
-        again_at=report.again_at,
+        failures=master.crashes if master else report.failures,
+        again_at=master.fork_from if master else report.again_at,
         last_error=error,
         last_error_at=error_at,
         complaints=report.complaints,
@@ -135,8 +137,8 @@ def _view_alone(paths: Paths, name: str, pid: int) -> ServerView:
         since=master.started,
         processes=master.processes,
         workers=master.workers,
-        failures=0,
-        again_at=None,
+        failures=master.crashes,
+        again_at=master.fork_from,
         last_error=master.last_error,
         last_error_at=master.last_error_at,
         generation=master.generation,

@@ -116,10 +116,16 @@ def _cell(content: Text | str) -> Text:
 
 
 def _state(server: ServerView) -> str:
-    if server.again_at is not None:
-        wait = max(0.0, server.again_at - time.time())
-        return f"waiting, try {server.failures + 1} in {wait:.0f} s"
-    return server.state
+    tries = _next_try(server) if server.state == "waiting" else []
+    return ", ".join([server.state, *tries])
+
+
+def _next_try(server: ServerView) -> list[str]:
+    """Of the server itself, or of a worker; nothing if none is waited for."""
+    if server.again_at is None:
+        return []
+    wait = max(0.0, server.again_at - time.time())
+    return [f"try {server.failures + 1} in {wait:.0f} s"]
 
 
 def _workers(server: ServerView) -> str:
@@ -129,7 +135,8 @@ def _workers(server: ServerView) -> str:
         return ""
     count = str(ready) if ready == server.processes else f"{ready} of {server.processes}"
     others = Counter(w.state for w in server.workers if w.state != "ready")
-    return ", ".join([count, *(f"{number} {state}" for state, number in others.items())])
+    states = [f"{number} {state}" for state, number in others.items()]
+    return ", ".join([count, *states, *_next_try(server)])
 
 
 def _complaints(view: FleetView) -> list[Text]:

@@ -21,7 +21,7 @@ from skitaid.supervisor.backoff import Backoff
 from skitaid.supervisor.change import Change
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.generation import Generation
-from skitaid.supervisor.legacy import Legacy
+from skitaid.supervisor.legacy import Legacy, settings_of
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.trying import Trying
 
@@ -79,6 +79,7 @@ class Book:
                 worker.generation,
                 worker.forked_at,
                 worker.drain_timeout,
+                worker.worker_timeout,
                 worker.boot_by,
                 state=State(worker.state),
                 pid=worker.pid,
@@ -87,7 +88,9 @@ class Book:
             )
             self.children[child.serial] = child
         self.stage = Stage.SERVING
-        self.extra = left.extra
+        last = settings_of(left)
+        if last is None or last.processes == self.wanted.settings.processes:
+            self.extra = left.extra
         self.started = left.started - self._to_unix
         self._serial = left.serials
         self._generations = left.generations
@@ -116,6 +119,7 @@ class Book:
             generation.number,
             forked_at=now,
             drain_timeout=limits.drain_timeout,
+            worker_timeout=limits.worker.worker_timeout,
             boot_by=now + limits.boot_timeout if limits.boot_timeout else None,
             old_at=now + limits.max_age if limits.max_age else None,
         )

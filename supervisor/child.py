@@ -38,6 +38,7 @@ class Child:
     generation: int  # of code and conf
     forked_at: float
     drain_timeout: float = 30.0  # seconds, as of its generation's conf
+    worker_timeout: float = 0.0  # likewise: by that it beats; 0: it is not looked at
     boot_by: float | None = None  # when it is to be ready
     old_at: float | None = None  # when it is to be replaced
     state: State = State.BOOTING

@@ -63,7 +63,7 @@ from skitaid.supervisor.exit_code import describe
 from skitaid.supervisor.liveness import DUMP_TIME, boots_too_long, look, looked
 from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
-from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all
+from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all, was_ready
 from skitaid.workers import control
 
 
@@ -139,14 +139,16 @@ def _fork_failed(book: Book, event: ForkFailed, now: float) -> list[Action]:
 
 
 def _ready(book: Book, child: Child, now: float) -> list[Action]:
-    if child.state is not State.BOOTING:  # its word crossed ours: it will hear that it must leave
+    if child.state is not State.BOOTING:
+        was_ready(child, now)
         return []
     child.move(State.READY)
     child.ready_at = now
     for generation in (book.wanted, book.fallback):
         if generation and generation.number == child.generation:
             generation.proven = True
-    return [Log(logging.INFO, f"{child} is ready after {now - child.forked_at:.2f} s")]
+    log = Log(logging.INFO, f"{child} is ready after {now - child.forked_at:.2f} s")
+    return [log, *(rolling.dismiss_in_vain(book, now) if book.wanted.proven else [])]
 
 
 def _boot_failed(book: Book, child: Child, event: WorkerBootFailed, now: float) -> list[Action]:
@@ -230,7 +232,7 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
 def _settle(book: Book, now: float) -> list[Action]:
     actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
     if book.stage is Stage.STOPPING:
-        actions += [*rolling.give_up(book), *restarting.give_up(book)]
+        actions += [*look(book, now), *rolling.give_up(book), *restarting.give_up(book)]
         is_over = not book.children and not book.trying
         return [*actions, Exit(book.exit_code)] if is_over else actions
     if now >= book.fork_from():

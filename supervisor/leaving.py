@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 import msgspec
 
@@ -23,7 +24,12 @@ def leave(
     callers: dict[int, int],
     lifeline: int | None,
 ) -> Legacy:
-    """`pipe` gives the descriptor of a worker's pipe, by its serial."""
+    """`pipe` gives the descriptor of a worker's pipe, by its serial.
+
+    Whoever waits for a change gets the outcome of the restart, also who has asked for another one
+    in just this moment.
+    """
+    waiting = [each.tickets for each in (book.change, book.trying) if each]
     return Legacy(
         pid_file=pid_file,
         control=control,
@@ -35,7 +41,7 @@ def leave(
             for (ip, port), listener in nurseries.listeners().items()
         ],
         workers=[_worker(child, pipe(child.serial)) for child in book.children.values()],
-        tickets=[*tickets, *(book.change.tickets if book.change else [])],
+        tickets=[*tickets, *chain.from_iterable(waiting)],
         serials=book.serials,
         generations=book.generations,
         extra=book.extra,
@@ -57,4 +63,5 @@ def _worker(child: Child, pipe: int) -> Worker:
         boot_by=child.boot_by,
         kill_at=child.kill_at,
         in_flight=child.in_flight,
+        worker_timeout=child.worker_timeout,
     )

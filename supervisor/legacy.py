@@ -36,6 +36,7 @@ class Worker(msgspec.Struct, frozen=True):
     boot_by: float | None
     kill_at: float | None
     in_flight: int
+    worker_timeout: float = 0.0
 
 
 class Legacy(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ FIGURES_EVERY = 15.0  # seconds between looks if only sizes are looked at
 
 
 def look(book: Book, now: float) -> list[Action]:
-    """Look at the slots if that is due."""
+    """Look at the slots if that is due; never while the server starts or stops."""
     every = _every(book)
     if not every or book.stage is not Stage.SERVING:
         book.look_at = None
@@ -35,8 +35,9 @@ def look(book: Book, now: float) -> list[Action]:
     # that were stopped as well: they get the time to beat again.
     book.overslept = now - book.look_at > every
     book.look_at = now + every
-    ordinals = [(child.serial, child.ordinal) for child in book.children.values()]
-    return [Look(tuple(ordinals))]
+    # Who boots has written nothing, and may have been entered just now for a fork that will fail.
+    there = [child for child in book.children.values() if child.state is not State.BOOTING]
+    return [Look(tuple((child.serial, child.ordinal) for child in there))]
 
 
 def looked(book: Book, event: Looked, now: float) -> list[Action]:
@@ -51,7 +52,7 @@ def looked(book: Book, event: Looked, now: float) -> list[Action]:
 
 
 def _hung(book: Book, child: Child, figures: Figures, now: float) -> list[Action]:
-    timeout = book.settings.worker.worker_timeout
+    timeout = child.worker_timeout
     if not timeout or figures.heartbeat is None or book.overslept:
         return []
     silence = now - figures.heartbeat

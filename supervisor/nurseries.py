@@ -8,6 +8,7 @@ takes the place of another, the addresses of two sockets may overlap (`overlap`)
 
 from __future__ import annotations
 
+import logging
 import socket
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
 from skitaid.workers.scoreboard import Scoreboard
 
 Address = tuple[str, int]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -50,7 +53,7 @@ class Nurseries:
 
     def prepare(self, generation: int, settings: Settings) -> None:
         """Workers of this generation will be forked; its address is bound."""
-        hand_over_logs(settings.identity, settings.worker.logs.directory)
+        _hand_over_logs(settings)
         address = self._addresses[generation] = _address(settings)
         self._nurseries[generation] = Nursery(
             self.run_worker, settings, self._listeners[address], self.scoreboard
@@ -89,6 +92,14 @@ class Nurseries:
         """The server ends."""
         for listener in self._listeners.values():
             listener.close()
+
+
+def _hand_over_logs(settings: Settings) -> None:
+    """Nothing about logs, not even a disk that has become read-only, ends a server."""
+    try:
+        hand_over_logs(settings.identity, settings.worker.logs.directory)
+    except OSError as error:
+        log.error("the logs cannot be given to who writes them: %s", error)
 
 
 def _address(settings: Settings) -> Address:

@@ -23,7 +23,7 @@ from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.control_records import Done, Progress, Refused
 from skitaid.supervisor.events import Loaded, LoadFailed, ReloadWanted, RestartWanted
 from skitaid.supervisor.restarting import restart
-from skitaid.supervisor.stopping import retire, stop_child
+from skitaid.supervisor.stopping import dismiss, retire
 
 STOPPING = "the server is being stopped"
 
@@ -64,10 +64,14 @@ def loaded(book: Book, event: Loaded, now: float) -> list[Action]:
 
 
 def _overtake(book: Book, now: float) -> list[Action]:
-    """The wanted generation is no longer: who boots for it need not go on."""
+    """The wanted generation is no longer: who boots for it need not go on.
+
+    Without a change under way it is one that would replace another, which the new one will.
+    """
     if book.fallback is None:
-        return []
-    actions: list[Action] = [stop_child(child, now) for child in book.booting()]
+        spare = max(0, len(book.serving()) - book.count)
+        return [dismiss(child, now) for child in book.booting()[:spare]]
+    actions: list[Action] = [dismiss(child, now) for child in book.booting()]
     gone = book.fallback if book.wanted.proven else book.wanted
     return [*actions, Forget(gone.number)]
 
@@ -80,13 +84,18 @@ def abandon(book: Book, reason: str, now: float) -> list[Action]:
     what = change.what if change else "reload"
     reason = f"the {what} is abandoned, generation {book.wanted.number} goes on: {reason}"
     book.note_error(reason, now)
-    in_vain = [c for c in book.outdated() if c.state is State.BOOTING]
     return [
         Log(logging.ERROR, reason),
-        *(stop_child(child, now) for child in in_vain),
+        *dismiss_in_vain(book, now),
         Forget(failed.number),
         *(Answer(ticket, Refused(reason)) for ticket in (change.tickets if change else [])),
     ]
+
+
+def dismiss_in_vain(book: Book, now: float) -> list[Action]:
+    """Who boots for another generation than the wanted one, and is not needed as a help either."""
+    in_vain = [child for child in book.outdated() if child.state is State.BOOTING]
+    return [dismiss(child, now) for child in in_vain]
 
 
 def disappoint(book: Book, child: Child, reason: str) -> list[Action]:

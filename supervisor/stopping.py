@@ -36,10 +36,10 @@ def stop_all(book: Book, now: float) -> list[Action]:
 
 
 def _retire_all(book: Book, now: float) -> list[Action]:
-    """Everybody leaves when done; who has not begun to serve has nothing to finish."""
+    """Everybody leaves when done."""
     book.stage = Stage.STOPPING
     return [
-        stop_child(child, now) if child.state is State.BOOTING else retire(child, now)
+        dismiss(child, now) if child.state is State.BOOTING else retire(child, now)
         for child in book.serving()
     ]
 
@@ -53,8 +53,29 @@ def stop_child(child: Child, now: float) -> Action:
 def retire(child: Child, now: float) -> Action:
     """It finishes what it has, and leaves."""
     child.move(State.RETIRING)
-    child.kill_at = now + child.drain_timeout + DRAIN_MARGIN
+    child.kill_at = _drained_at(child, now)
     return Tell(child.serial, control.Retire())
+
+
+def dismiss(child: Child, now: float) -> Action:
+    """It is not needed any more, as far as we know before it is ready.
+
+    It may be by now, with clients, and its word on its way to us (`was_ready`): so it is not
+    stopped. Who still boots has nothing to finish, and not long to hear.
+    """
+    child.move(State.RETIRING)
+    child.kill_at = now + STOP_TIME
+    return Tell(child.serial, control.Retire())
+
+
+def was_ready(child: Child, now: float) -> None:
+    """Its word crossed ours: it finishes what it has."""
+    if child.state is State.RETIRING:
+        child.kill_at = _drained_at(child, now)
+
+
+def _drained_at(child: Child, now: float) -> float:
+    return now + child.drain_timeout + DRAIN_MARGIN
 
 
 def leaves(child: Child, now: float, after: float = STOP_TIME) -> None:

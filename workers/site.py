@@ -17,7 +17,7 @@ from skitai.seal import Seal
 from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
 
-from . import control, in_hand
+from . import control, in_hand, resources
 from .apps import end, start
 from .clients.checks import Checks, watches
 from .clients.fanout import Fanout
@@ -45,6 +45,8 @@ from .web.mounts import Mounts
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
 
+VERSION = metadata.version("skitai")  # here, since a worker of another user may not be able to look
+
 
 class WebSite:
     """What one worker serves."""
@@ -65,6 +67,8 @@ class WebSite:
         """
         limits = settings.limits
         self._loop = loop
+        self._scoreboard = scoreboard
+        self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._limits = limits
         self._tls: ssl.SSLContext | None = (
             tls.server_context(settings.tls) if settings.tls else None
@@ -91,6 +95,8 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
+        clusters = self._fanout.clusters
+        resources.register(self._wasc, settings, self._threads, self._slot, self._apps, clusters)
         self._wasc.register("rcache", self._flights.seen)
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
@@ -107,8 +113,6 @@ class WebSite:
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
         self._proxies = Proxies(settings.trusted_proxies)
         self._choose_sink = Bodies(limits, self._uploads).choose
-        self._scoreboard = scoreboard
-        self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._checks = Checks(
             loop,
             MemberTable() if scoreboard is None else scoreboard.members,
@@ -225,6 +229,5 @@ def _store(loop: asyncio.AbstractEventLoop, settings: Settings, handoff: Handoff
 
 
 def _server(settings: Settings) -> Server:
-    version = metadata.version("skitai")
     is_tls = settings.tls is not None
-    return Server(settings.name, settings.ip, settings.port, is_tls, version)
+    return Server(settings.name, settings.ip, settings.port, is_tls, VERSION)

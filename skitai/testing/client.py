@@ -19,7 +19,7 @@ from .reply import Reply
 from .script import Cluster, Script, Web
 from .sending import BodyOptions, Options, Sending, encoded
 from .site import Site
-from .worker import check_thread, worker_of
+from .worker import check_not_in_loop, worker_of
 
 REDIRECTS_MAX = 20  # as in browsers
 
@@ -105,7 +105,7 @@ class Client:
         self, method: str, path: str, data: Data | None = None, **options: Unpack[BodyOptions]
     ) -> Reply:
         """Any method. Raises NotScripted, WrongUse, or what the app fails with."""
-        check_thread()
+        check_not_in_loop()
         if not path.startswith("/"):
             raise WrongUse(f'{method} {path}: a path starts with a slash; write "/{path}"')
         headers = dict(options.get("headers", {}))
@@ -210,6 +210,8 @@ class Client:
         if not self._is_open:
             raise WrongUse("this client was closed; make another one: Client(app)")
         request = sending.request(self.cookies.header(sending.path))
+        failures: list[BaseException] = []
+        request.failures = failures
         turn = partial(self._worker.turn, self._script)
         try:
             with turn():
@@ -221,7 +223,7 @@ class Client:
         finally:
             if request.upload is not None and not is_stream:
                 request.upload.discard()
-        failure = request.failure
-        if failure is not None and (self.raise_errors or not isinstance(failure, Exception)):
-            raise failure
+        for failure in failures[-1:]:
+            if self.raise_errors or not isinstance(failure, Exception):
+                raise failure
         return reply

@@ -6,6 +6,7 @@ So what cannot be sent or read fails here as it would on the way to a real one.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from skitai.wire import jsonrpc, urlencoded, xmlrpc
 XML = "text/xml"
 JSON = "application/json-rpc"
 
+_FORM = re.compile(rb"[\w%+&=*.~-]*=[\w%+&=*.~-]*", re.ASCII)  # what people write by hand, too
 _FAILURES = (RpcFault, HttpError, ConnectionError, TimeoutError)
 _BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
@@ -64,6 +66,7 @@ class Question(NamedTuple):
 
 
 def read(ask: Ask) -> Question:
+    """What an ask says. A body that is no form is the only param, as bytes."""
     command, target = ask.start.split(b" ")[:2]
     lines = ask.fields.decode("latin-1").split("\r\n")
     kind = next((line.partition(": ")[2] for line in lines if line.startswith("Content-Type")), "")
@@ -79,10 +82,9 @@ def read(ask: Ask) -> Question:
         return Question(entry.method, entry.kwargs or entry.args, JSON)
     fields: dict[str, Any] = {}
     urlencoded.load(target.partition(b"?")[2].decode("ascii"), fields)
-    try:
-        urlencoded.load(body.decode("utf-8"), fields)
-    except ValueError:  # not a form
+    if body and not _FORM.fullmatch(body):
         return Question(command.decode("ascii"), (body,), "")
+    urlencoded.load(body.decode("ascii"), fields)
     return Question(command.decode("ascii"), fields, "")
 
 
@@ -90,6 +92,7 @@ def read(ask: Ask) -> Question:
 
 
 def reply(member: Member, place: int, node: str, question: Question) -> Reply:
+    """What comes of asking a member, and when. Raises WrongUse, and what its function raises."""
     status, code, msg, latency = Status.NORMAL, 200, "", member.latency
     kind, fields, body = question.kind, [], b""
     match outcome := _outcome(member.answer, question):

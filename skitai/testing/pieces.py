@@ -35,7 +35,7 @@ class Pieces(Iterator[bytes]):
         return piece
 
     def close(self) -> None:
-        """The client leaves."""
+        """The client leaves. Raises what the app raises."""
         self._stream.abort()
 
 
@@ -58,7 +58,7 @@ class AsyncPieces(Iterator[bytes]):
         return piece
 
     def close(self) -> None:
-        """The client leaves."""
+        """The client leaves. Raises what the app raises."""
         self._worker.run(self._leave())
 
     async def _take(self) -> bytes:
@@ -93,6 +93,8 @@ class AsyncPieces(Iterator[bytes]):
         elif not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
 
 
 def of(stream: Stream, worker: Worker) -> Pieces | AsyncPieces:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import quote
 
-from skitai import handling, rpc
+from skitai import handling, mounting, rpc
 from skitai.app import Application
 from skitai.errors import HttpError
 from skitai.pages import error_page
@@ -34,7 +33,7 @@ class Site:
     def __init__(self, app: Application, mount: str, worker: Worker) -> None:
         self._app = app
         self._base = mount.rstrip("/")
-        self._is_directory_like = len(mount) > 1 and mount.endswith("/")
+        self._is_directory_like = mounting.is_directory_like(mount)
         self._table = Table(app)
         self._worker = worker
 
@@ -50,25 +49,21 @@ class Site:
 
     def _by_path(self, request: Request) -> Answer:
         path = request.path
-        nothing = HttpError(404, f"There is nothing at {path}.")
-        if not _is_below(path, self._base):
-            return _error(nothing)
+        if not mounting.is_below(path, self._base):
+            return _error(mounting.miss(path, request.method, ()))
         rest = path[len(self._base) :]
         if not rest and self._is_directory_like:
             return _moved(request, path + "/")
         match = self._match(rest or "/", request.method)
         if isinstance(match, Found):
             return self._call(request, match)
-        if match:
-            allow = ", ".join(sorted({*match, "OPTIONS"}))
-            if request.method == "OPTIONS":
-                return Answer(200, "", [("Allow", allow)], b"")
-            sentence = f"{path} does not answer {request.method}."
-            return self._miss(request, HttpError(405, sentence, (("Allow", allow),)))
-        other = rest[:-1] if rest.endswith("/") else rest + "/"
-        if other and isinstance(self._match(other, request.method), Found):
+        other = mounting.other_path(rest)
+        if not match and other and isinstance(self._match(other, request.method), Found):
             return _moved(request, self._base + other)
-        return self._miss(request, nothing)
+        error = mounting.miss(path, request.method, match)
+        if match and request.method == "OPTIONS":
+            return Answer(200, "", list(error.headers), b"")
+        return self._miss(request, error)
 
     def _match(self, rest: str, method: str) -> Found | frozenset[str]:
         match = self._table.match(rest, method)
@@ -90,8 +85,9 @@ class Site:
     # --- rpc.Methods ---
 
     def find(self, name: str) -> Found | None:
+        """See `Methods.find`."""
         path = "/" + name.replace(".", "/")
-        if not name or not _is_below(path, self._base):
+        if not name or not mounting.is_below(path, self._base):
             return None
         rest = path[len(self._base) :]
         if not rest and self._is_directory_like:
@@ -100,6 +96,7 @@ class Site:
         return found if isinstance(found, Found) else None
 
     def names(self) -> list[str]:
+        """See `Methods.names`."""
         paths = [self._base + entry.route.rule for entry in self._table.exact()]
         return sorted(path.strip("/").replace("/", ".") for path in paths)
 
@@ -119,11 +116,5 @@ def _error(error: HttpError) -> Answer:
 
 
 def _moved(request: Request, path: str) -> Answer:
-    status = 301 if request.method in ("GET", "HEAD") else 308
-    query = request.target.partition(b"?")[2].decode("latin-1")
-    location = quote("/" + path.lstrip("/")) + ("?" + query if query else "")
+    status, location = mounting.redirect(request, path)
     return Answer(status, "", [("Location", location), ("Content-Type", HTML)], error_page(status))
-
-
-def _is_below(path: str, base: str) -> bool:
-    return path.startswith(base) and (len(path) == len(base) or path[len(base)] == "/")

@@ -88,6 +88,7 @@ class Worker:
     # --- skitai.engine.Engine ---
 
     def send(self, call: Call) -> None:
+        """See `Engine.send`. Raises what `Script.replies` does."""
         key = rcache.key_of(call)
         stale = 0.0 if call.keep is None else call.keep.stale
         hit = None if key is None else self._cache.look(key, stale)
@@ -108,6 +109,7 @@ class Worker:
         except BaseException as error:
             self._failures.append(error)
             raise
+        call.sent_at = 0.0  # so a deadline is the timeout that the app has written
         self._out[call] = sorted(replies, key=lambda reply: reply.elapsed)
 
     def _keep_if_wanted(self, call: Call) -> None:
@@ -121,6 +123,7 @@ class Worker:
             self._cache.put(key, rcache.entry_of(call, seconds, stale))
 
     def cancel(self, call: Call) -> None:
+        """See `Engine.cancel`."""
         call.cancelled = True
         self._out.pop(call, None)
 
@@ -147,12 +150,14 @@ class Worker:
         return self._land(call, wanted, deadline)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """See `Engine.run`."""
         if not self._has_loop:
             self._has_loop = True  # a client that is never closed leaves no open loop behind
             weakref.finalize(self, self._runner.get_loop().close)
         return self._runner.run(coroutine)
 
     def want(self, wish: Wish) -> None:
+        """See `Engine.want`."""
         self.wishes.append(wish)
 
     def _land(self, waited: Call | Bundle, wanted: int, deadline: float) -> bool:
@@ -177,7 +182,7 @@ def worker_of(app: Application) -> Worker:
     return engine if isinstance(engine, Worker) and engine._clients else Worker(app)
 
 
-def check_thread() -> None:
+def check_not_in_loop() -> None:
     """Raises WrongUse in a coroutine, in which neither handlers nor hooks could be waited for."""
     if _is_in_loop():
         raise WrongUse(

@@ -441,7 +441,7 @@ def test_same_target_twice_on_one_prefix(home: Path, again: str) -> None:
 
 @pytest.mark.parametrize("target", ["@b", "app/webapp"])
 def test_target_behind_a_cluster(home: Path, target: str) -> None:
-    """The cluster answers all, so it would never be asked; a directory is, since files come first."""
+    """The cluster answers all, so it is never asked; a directory is, as files come first."""
     routes = f"/x = @a\n/x = app/static\n/x = {target}\n"
     text = f"[@a]\nmembers = a\n[@b]\nmembers = b\n[routes:line]\n{routes}"
     assert refusal(home, text) == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from typing import Any
@@ -78,6 +79,20 @@ def test_one_broken_server_does_not_touch_the_others(fleet: Fleet, home: Home) -
     assert "api: tried again after growing pauses, until skitaid stop api" in ran.err
     assert fleet.web.get("/hello").text == "hello"
     assert "no_such_module_anywhere" in home.run("status").out
+
+
+def test_status_tells_when_a_worker_that_keeps_failing_is_tried_again(
+    fleet: Fleet, home: Home
+) -> None:
+    """Its server runs, as far as the fleet knows."""
+    fleet.start()
+    home.write_app("api.py", BROKEN)
+    (worker,) = fleet.status()["api"]["workers"]
+    os.kill(worker["pid"], signal.SIGKILL)
+    wait_until(lambda: "the next try is in" in fleet.log("api"), "it fails")
+    assert fleet.status()["api"]["failures"] > 0
+    told = re.compile(r"api +running .* 0 of 1, try \d+ in \d+ s")
+    wait_until(lambda: told.search(home.run("status").out), "its row tells so")
 
 
 def test_a_mended_server_is_started_without_waiting(fleet: Fleet, home: Home) -> None:

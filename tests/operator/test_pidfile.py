@@ -72,3 +72,11 @@ def test_a_place_that_cannot_be_written_is_told(path: Path) -> None:
     path.parent.write_text("in the way")
     with pytest.raises(SkitaidError, match=r"server web cannot write .*--var chooses"):
         PidFile(path, "server web")
+
+
+def test_a_full_disk_is_told_too(path: Path) -> None:
+    """The file is there by then, and cannot be filled."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("/dev/full")
+    with pytest.raises(SkitaidError, match=r"server web cannot write .*--var chooses"):
+        PidFile(path, "server web")

@@ -154,6 +154,20 @@ def test_logs_that_a_worker_cannot_reach_are_told_of(open_home: Home) -> None:
     assert open_home.run("stop").code == 0
 
 
+def test_a_directory_of_logs_that_cannot_be_given_away_ends_nothing(open_home: Home) -> None:
+    """Root does not follow a link in its place; a reload and a restart go on without."""
+    server = open_home.serve("web", more="user = nobody")
+    logs = server.run_dir / "logs"
+    logs.rename(logs.with_name("elsewhere"))
+    logs.symlink_to("elsewhere")
+    for order, done in ((signal.SIGHUP, "the reload is"), (signal.SIGUSR2, "the restart is")):
+        server.send(order)
+        server.wait_log(f"{done} complete")
+    server.wait_log("the logs cannot be given to who writes them: [Errno 20]", times=2)
+    assert server.get("/hello").text == "hello"
+    assert server.stop() == 0
+
+
 def test_what_workers_leave_in_their_logs_holds_no_master_up(open_home: Home) -> None:
     """A FIFO in the place of a log, and a lock that is never released: root goes on."""
     server = open_home.serve("web", more="user = nobody\nlog_rotate = size\nlog_max_size = 1k")

@@ -50,6 +50,19 @@ def test_reload_loses_no_request(home: Home, server: Server, load: MixedLoad) ->
     assert load.failures() == {}
 
 
+def test_reloads_that_overtake_each_other_lose_no_request(
+    home: Home, server: Server, load: MixedLoad
+) -> None:
+    """Also a worker that is not wanted any more just when it begins to serve finishes."""
+    for _ in range(20):
+        server.send(signal.SIGHUP)
+        _wait_for_answers(load, more=20)
+    assert home.run("reload", "web").code == 0
+
+    load.stop()
+    assert load.failures() == {}
+
+
 def test_reload_with_a_broken_app_loses_no_request(
     home: Home, server: Server, load: MixedLoad
 ) -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from operator_session import Home
+from readme_apps import APPS, Serve
 from served import Server
-
-APPS = Path(__file__).parent / "apps"
-
-Serve = Callable[..., Server]
 
 
 @pytest.fixture
@@ -33,9 +28,3 @@ def serve(home: Home) -> Serve:
 def members(serve: Serve) -> list[Server]:
     """s1, s2 and s3.yourserver.com."""
     return [serve("/ = {app}/member", name=f"s{number}") for number in (1, 2, 3)]
-
-
-def section(name: str, members: list[Server], *lines: str) -> str:
-    """`[@name]` with those members."""
-    listed = ",".join(f"127.0.0.1:{server.port}" for server in members)
-    return "\n".join([f"[@{name}]", *lines, f"members = {listed}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from conftest import Serve, section
+from readme_apps import Serve, section
 from served import Server
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xmlrpc.client
 
-from conftest import Serve, section
+from readme_apps import Serve, section
 from served import Server
 
 

@@ -6,8 +6,8 @@ import os
 import xmlrpc.client
 from pathlib import Path
 
-from conftest import Serve
 from operator_session import Home
+from readme_apps import Serve
 
 
 def test_hello_world(serve: Serve) -> None:

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import Serve
+from readme_apps import Serve
 from served import Server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any, cast
 
@@ -121,3 +122,91 @@ def test_errorhandler_of_what_is_no_error(what: Any) -> None:
     """A status of 300 to 599, or a class of exceptions."""
     with pytest.raises(WrongUse, match="give a status of"):
         ssgi.Application("webapp").errorhandler(what)
+
+
+# What the worker does with them
+
+
+def packaged(
+    monkeypatch: pytest.MonkeyPatch, calls: list[str]
+) -> tuple[ssgi.Application, ssgi.Package, Any]:
+    """A started app with a package, both with all hooks."""
+    app, package, wasc = ssgi.Application("webapp"), with_hooks("package", calls), object()
+    monkeypatch.setitem(sys.modules, "greetings", module(package=package))
+    app.add_package(sys.modules["greetings"])
+    app.start(cast(Any, wasc))
+    calls.clear()
+    return app, package, wasc
+
+
+def with_hooks(name: str, calls: list[str]) -> ssgi.Package:
+    package = ssgi.Package()
+    package.startup(lambda wasc, given: calls.append(f"startup of {name}"))
+    package.onreload(lambda wasc, given: calls.append(f"onreload of {name}"))
+    package.shutdown(lambda wasc, given: calls.append(f"shutdown of {name}"))
+    return package
+
+
+def test_app_that_is_replaced_hands_on_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their startup is not called again; what the new module adds for the first time starts."""
+    calls: list[str] = []
+    old, package, wasc = packaged(monkeypatch, calls)
+    new, more = ssgi.Application("webapp"), with_hooks("more", calls)
+    new.add_package(sys.modules["greetings"])
+    new.add_package(module(package=more))
+    new.onreload(lambda wasc, given: calls.append("onreload of app"))
+
+    new.replace(old, wasc)
+
+    assert calls == ["onreload of app", "startup of more"]
+    assert list(new.family()) == [new, package, more]
+    new.end(wasc)
+    assert calls[2:] == ["shutdown of more", "shutdown of package"]
+
+
+def test_package_that_was_imported_anew_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even in an app that was not."""
+    calls: list[str] = []
+    app, _, wasc = packaged(monkeypatch, calls)
+    newer = with_hooks("newer", calls)
+    monkeypatch.setitem(sys.modules, "greetings", module(package=newer))
+
+    app.replace(app, wasc)
+
+    assert calls == ["onreload of newer"]
+    assert list(app.family()) == [app, newer]
+
+
+def test_package_of_two_apps_starts_and_ends_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one object, and its worker is one."""
+    calls: list[str] = []
+    app, _, wasc = packaged(monkeypatch, calls)
+    other = ssgi.Application("other")
+    other.add_package(sys.modules["greetings"])
+
+    other.start(wasc)
+    other.end(wasc)
+    app.end(wasc)
+
+    assert calls == ["shutdown of package"]
+
+
+def test_app_that_starts_again() -> None:
+    """As in tests: its startup may add what it added the first time."""
+    app, package = ssgi.Application("webapp"), ssgi.Package()
+    app.startup(lambda wasc, given: given.add_package(module(package=package)))
+    for wasc in (object(), object()):
+        app.start(cast(Any, wasc))
+        assert list(app.family()) == [app, package]
+        app.end(cast(Any, wasc))
+
+
+def test_hook_that_would_have_to_be_awaited() -> None:
+    """It would never run, so it is refused."""
+
+    async def hook(wasc: Any, app: Any) -> None: ...
+
+    app = ssgi.Application("webapp")
+    for register in (app.startup, app.onreload, app.shutdown):
+        with pytest.raises(WrongUse, match=r"hook is called by the worker itself: write def, not"):
+            register(hook)

@@ -88,6 +88,26 @@ def test_url() -> None:
     assert made(fields=()).host == ""
 
 
+@pytest.mark.parametrize(
+    ("target", "url"),
+    [
+        (b"http://b.example:80/c?d=/e", "http://b.example:80/c?d=/e"),
+        (b"http://b.example", "http://b.example/"),
+        (b"http://b.example?c", "http://b.example/?c"),
+        (b"http://user@b.example/", "http://b.example/"),
+        (b"http:///c", "http://a.example:8080/c"),
+        (b"/c?http://b.example/", "http://a.example:8080/c?http://b.example/"),
+    ],
+)
+def test_url_of_a_target_in_absolute_form(target: bytes, url: str) -> None:
+    """The host that it names counts, not the Host field (RFC 9112 section 3.2.2)."""
+    given = made()
+    given.target = target
+
+    assert given.url == url
+    assert given.host == url.split("/")[2]
+
+
 def test_timings() -> None:
     """From the first byte to the handler, and since then."""
     given = made()

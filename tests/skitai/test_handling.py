@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -51,6 +52,29 @@ def test_handler_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     assert b"ZeroDivisionError" in of(app, request())[2]
 
 
+def test_traceback_begins_in_the_app(caplog: pytest.LogCaptureFixture) -> None:
+    """How it got there is of no use to its author; what it called there is."""
+
+    def handler(was: WAS) -> None:
+        was.response["X-Two"] = "two\nlines"
+
+    app = app_of(handler)
+    app.after_request(lambda was: None)
+    of(app, request())
+
+    files = re.findall(r'File ".*/(\w+\.py)"', caplog.text)
+    assert files[:2] == ["test_handling.py", "response.py"]
+
+
+def test_traceback_of_what_is_not_the_apps(caplog: pytest.LogCaptureFixture) -> None:
+    """It is whole."""
+    app = app_of(lambda was: was.session.set("all", "x" * 5000) or "page")
+    app.use_session(True)
+    of(app, request())
+
+    assert re.findall(r'File ".*/(\w+\.py)"', caplog.text)[0] == "handling.py"
+
+
 def test_what_was_said_before_the_exception_is_forgotten() -> None:
     """A page for an error is not cached for a year."""
 
@@ -83,6 +107,54 @@ def test_error_by_the_response() -> None:
     assert given.response.fields == (("Location", "/new"),)
 
 
+def test_hooks_and_handler_share_what_is_of_one_request() -> None:
+    """The next request finds none of it."""
+
+    def sign_in(was: WAS) -> None:
+        assert not vars(was.g)
+        was.g.user = "hans"
+
+    app = app_of(lambda was: was.g.user)
+    app.before_request(sign_in)
+
+    assert of(app, request())[2] == b"hans"
+    assert of(app, request())[2] == b"hans"
+
+
+def test_before_that_answers_by_the_response() -> None:
+    """The handler is not called: whoever has no right has seen and changed nothing."""
+    called = []
+    app = app_of(lambda was: called.append("handler"))
+    app.before_request(lambda was: was.response.error(403, "no"))
+    app.before_request(lambda was: called.append("the next one"))
+
+    assert of(app, request())[0] == 403
+    assert called == []
+
+
+def test_errorhandler_of_what_the_response_was_told() -> None:
+    """As of an HttpError that is raised. A redirect is no error."""
+    app = app_of(lambda was, status="404": was.response.error(int(status), "gone") or "ignored")
+    app.after_request(lambda was: was.response.update("X-After", "yes"))
+    app.teardown_request(lambda was: "nothing was raised")
+    app.errorhandler(HttpError)(lambda was, error: f"mine: {error.detail}")
+    given = request()
+
+    assert of(app, given) == (404, HTML, b"mine: gone")
+    assert given.response.fields == (("X-After", "yes"),)
+    assert b"302 Found" in of(app, request("/?status=302"))[2]
+
+
+def test_errorhandler_that_has_no_answer() -> None:
+    """It is the server's page then; one that gives up itself gets the page for that."""
+    app = app_of(lambda was: was.response.error(404, "gone"))
+    app.errorhandler(404)(lambda was, error: None)
+    assert b"gone" in of(app, request())[2]
+
+    app.errorhandler(404)(lambda was, error: was.response.error(410))
+    assert of(app, request())[0] == 410
+
+
 @pytest.mark.parametrize("status", [204, 302, 404])
 def test_nothing_returned_after_a_status(status: int) -> None:
     """The status has said it all."""
@@ -109,6 +181,17 @@ def test_arguments_are_checked_within_the_hooks() -> None:
 
     app.before_request(lambda was: "sign in")
     assert of(app, request())[2] == b"sign in"
+
+
+def test_members_of_a_json_body_that_nobody_asked_for() -> None:
+    """They are no mistake, as those of a query are: the handler may read the body itself."""
+    app = app_of(lambda was, name="": {"name": name, "all": was.request.json})
+    sent = b'{"name": "a", "more": 1}'
+    given = request("/", "POST", sent, content_type="application/json")
+    refused = request("/?else=1", "POST", sent, content_type="application/json")
+
+    assert of(app, given)[2] == b'{"name":"a","all":{"name":"a","more":1}}'
+    assert of(app, refused)[0] == 400
 
 
 def test_errorhandler_answers_with_the_status() -> None:

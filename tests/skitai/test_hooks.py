@@ -22,7 +22,10 @@ class Story:
         self.returns = returns
         self.raises = raises
         self.error = error or KeyError("lost")
-        self.was = SimpleNamespace(response=SimpleNamespace(status=200))
+        self.was = SimpleNamespace(
+            request=SimpleNamespace(problem=None),
+            response=SimpleNamespace(status=200, problem=None),
+        )
         self.levels = (self._level("app"), self._level("package"))
 
     def _level(self, name: str) -> Hooks:
@@ -162,8 +165,9 @@ def test_async_hooks_are_awaited() -> None:
 
     hooks = Hooks()
     hooks.before.append(before)
-    assert follow(course(None, (hooks,), lambda: "page"), asyncio.run) == "from the loop"
-    assert asyncio.run(follow_async(course(None, (hooks,), lambda: "page"))) == "from the loop"
+    was = Story().was
+    assert follow(course(was, (hooks,), lambda: "page"), asyncio.run) == "from the loop"
+    assert asyncio.run(follow_async(course(was, (hooks,), lambda: "page"))) == "from the loop"
 
 
 def test_exit_is_not_for_hooks() -> None:

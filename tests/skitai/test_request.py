@@ -125,7 +125,7 @@ def test_args_that_cannot_be_read(target: str, body: bytes) -> None:
         _ = request(target, body, FORM).args
 
     assert raised.value.status == 400
-    assert "query or form cannot be read" in raised.value.detail
+    assert "query or the form cannot be read" in raised.value.detail
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +71,13 @@ def test_result_that_is_not_normal(status: Status) -> None:
     assert raised.value.status == 502
     assert "a:80" in raised.value.detail
     assert "because" in raised.value.detail
+
+
+def test_type_of_a_stream(tmp_path: Path) -> None:
+    """A file's name says it; what has no name is no page. Pieces made by hand are HTML."""
+    named = tmp_path / "report.pdf"
+    named.write_bytes(b"%PDF")
+    with named.open("rb") as file, tempfile.TemporaryFile() as nameless:
+        kinds = [to_body(each)[0] for each in (file, nameless, iter(["page"]))]
+
+    assert kinds == ["application/pdf", "application/octet-stream", HTML]

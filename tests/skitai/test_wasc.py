@@ -72,7 +72,9 @@ def test_status_and_cleanup_of_registered_objects(caplog: pytest.LogCaptureFixtu
     for name, each in registered.items():
         shared.register(name, each)
 
-    assert shared.status() == {"searcher": {"documents": 3}}
+    assert shared.status()["httpserver"]["port"] == 5000
+    assert shared.status().keys() == {"httpserver", "searcher"}
+    assert shared.status()["searcher"] == {"documents": 3}
     shared.cleanup()
     assert searcher.calls == ["cleanup"]
     assert "the cleanup of was.broken failed" in caplog.text

@@ -177,6 +177,8 @@ class ImaginedMaster:
         while (due := self.deadline()) is not None and due <= end:
             self.now = max(self.now, due)
             self.tell(ev.TimePassed())
+            due = self.deadline()
+            assert due is None or due > self.now, "it wakes again and again"
         self.now = end
 
     # What it did

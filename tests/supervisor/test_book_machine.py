@@ -18,7 +18,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.master = ImaginedMaster(processes=3)
+        self.master = ImaginedMaster(processes=3, worker_timeout=30.0)
         self.most = 3
         self.master.start()
 
@@ -60,7 +60,12 @@ class AnyHistory(RuleBasedStateMachine):
         self.master.wait(seconds)
         self.master.bury()
 
-    @rule(conf=st.one_of(st.builds(settings, st.integers(1, 5)), st.just("a mistake")))
+    @rule(
+        conf=st.one_of(
+            st.builds(settings, st.integers(1, 5), worker_timeout=st.just(20.0)),
+            st.just("a mistake"),
+        )
+    )
     def is_reloaded(self, conf: Settings | str) -> None:
         self.master.conf = conf
         self.master.reload()

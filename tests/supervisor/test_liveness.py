@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from imagined import ImaginedMaster
+from imagined import ImaginedMaster, settings
 
 from skitaid.supervisor import events as ev
 from skitaid.supervisor.actions import Dump, Look
+from skitaid.supervisor.child import State
 from skitaid.supervisor.control_records import Refused, Status
 from skitaid.supervisor.liveness import DUMP_TIME, FIGURES_EVERY
+from skitaid.supervisor.stopping import DRAIN_MARGIN
 from skitaid.workers import control
 
 MIB = 1024 * 1024
@@ -40,6 +42,14 @@ def test_a_master_looks_twice_per_timeout_and_not_more_often() -> None:
     assert master.deadline() == master.now + 15.0
 
 
+def test_a_master_that_stops_looks_no_more() -> None:
+    """It sleeps until somebody leaves or has had his time."""
+    master = ImaginedMaster(worker_timeout=30.0)
+    master.serve()
+    master.stop(graceful=True)
+    assert master.deadline() == master.now + 30.0 + DRAIN_MARGIN
+
+
 def test_a_worker_that_never_beat_is_left_alone() -> None:
     """One that was adopted may be of a version that does not."""
     master = ImaginedMaster(worker_timeout=30.0)
@@ -60,6 +70,33 @@ def test_a_machine_that_was_asleep_kills_nobody() -> None:
     master.beats = {}
     master.wait(60.0)
     assert master.did(Dump) == []
+
+
+def test_a_shorter_timeout_is_for_those_who_know_of_it() -> None:
+    """Workers of the conf before beat as seldom as that said."""
+    master = ImaginedMaster(worker_timeout=30.0)
+    first, second = master.serve()
+    master.beats = {first: master.now, second: master.now}
+    master.conf = settings(worker_timeout=2.0)
+    master.reload()
+    (third,) = master.forked()
+    master.beats[third] = master.now
+    master.ready(third)
+    master.wait(15.0)
+    assert master.book.children[second].state is State.READY
+    assert third not in {child.serial for child in master.book.ready()}
+
+
+def test_a_look_does_not_meet_who_could_not_be_forked() -> None:
+    """Both may be due in the same moment."""
+    master = ImaginedMaster(processes=1, worker_timeout=30.0)
+    (serial,) = master.serve()
+    master.forks_fail = True
+    master.die(serial)
+    master.now += 60.0
+    master.tell(ev.TimePassed())
+    assert len(master.forked()) == len(master.did(Look)) == 1
+    assert master.book.children == {}
 
 
 def test_a_worker_that_does_not_get_ready_is_dumped_and_killed() -> None:

@@ -12,11 +12,14 @@ from skitaid.supervisor import events as ev
 from skitaid.supervisor.actions import Become, KillTrial, Try
 from skitaid.supervisor.book import Stage
 from skitaid.supervisor.control_records import Refused, Restart, Status
+from skitaid.supervisor.leaving import leave
 from skitaid.supervisor.legacy import Legacy, Worker, settings_of
+from skitaid.supervisor.nurseries import Nurseries
 from skitaid.supervisor.privileges import Identity
 from skitaid.supervisor.stopping import DRAIN_MARGIN
 from skitaid.workers import control
 from skitaid.workers import settings as worker
+from skitaid.workers.scoreboard import Scoreboard
 
 
 def ask_restart(master: ImaginedMaster, ticket: int = 7) -> None:
@@ -202,10 +205,44 @@ def test_settings_that_another_version_has_left_are_none() -> None:
         worker.ClusterRoute("/far", "far", "web.conf:10"),
     )
     far = worker.HttpCluster("far", (worker.Member("far", 80),), False, "p2c", "web.conf:12")
-    inner = worker.Settings("web", routes, {"far": far}, tls=worker.Tls("/srv/web.pem", ""))
+    tls = worker.Tls("/srv/web.pem", "")
+    inner = worker.Settings("web", routes, http_clusters={"far": far}, tls=tls)
     ours = replace(settings(identity=Identity("www", 33, 33, "/")), worker=inner)
     for left, found in ((b'{"name": "web"}', None), (msgspec.json.encode(ours), ours)):
         assert settings_of(legacy_with(left)) == found
+
+
+def test_who_asks_in_the_moment_of_a_restart_is_answered_by_the_next_program() -> None:
+    """Its word was read with the end of the trial before; no trial of its own is waited for."""
+    master = ImaginedMaster(processes=1)
+    master.serve()
+    ask_restart(master, ticket=7)
+    master.end_trial()
+    ask_restart(master, ticket=8)
+    master.reload(ticket=9)
+    nurseries = Nurseries(lambda *_: 0, Scoreboard())
+    left = leave(
+        master.book,
+        nurseries,
+        tickets=[7],
+        pipe=lambda serial: -1,
+        pid_file=3,
+        control=4,
+        callers={},
+        lifeline=None,
+    )
+    assert sorted(left.tickets) == [7, 8, 9]
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 3), (4, 2)])
+def test_more_workers_are_wanted_until_the_conf_wants_another_number(
+    before: int, after: int
+) -> None:
+    """Also if the next program is the first to read it."""
+    left = legacy_with(msgspec.json.encode(settings(before)))
+    heir = ImaginedMaster(processes=2)
+    heir.book.inherit(msgspec.structs.replace(left, extra=1))
+    assert heir.book.count == after
 
 
 def test_what_the_last_program_has_killed_at_is_kept(heir: ImaginedMaster) -> None:

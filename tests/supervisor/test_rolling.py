@@ -11,7 +11,7 @@ from skitaid.supervisor import events as ev
 from skitaid.supervisor.actions import Forget
 from skitaid.supervisor.child import State
 from skitaid.supervisor.control_records import Done, Refused, Status
-from skitaid.supervisor.stopping import DRAIN_MARGIN
+from skitaid.supervisor.stopping import DRAIN_MARGIN, STOP_TIME
 from skitaid.workers import control
 
 
@@ -158,22 +158,70 @@ def test_a_crash_after_the_new_code_has_booted_is_mended_with_the_new() -> None:
 
 
 def test_the_newest_reload_wins() -> None:
-    """Who boots for the one before is stopped; all who asked get the outcome of the last."""
+    """Who boots for the one before is dismissed; all who asked get the outcome of the last."""
     master = ImaginedMaster()
     first, second = master.serve()
     master.reload(ticket=7)
     (overtaken,) = master.forked()
     master.reload(ticket=8)
-    assert master.told() == {overtaken: control.Stop()}
+    assert master.told() == {overtaken: control.Retire()}
     (third,) = master.forked()
     master.ready(overtaken)  # its word crossed ours
-    assert master.book.children[overtaken].state is State.STOPPING
+    assert master.book.children[overtaken].state is State.RETIRING
     master.ready(third)
     master.ready(master.forked()[0])
     for serial in (overtaken, first, second):
         master.die(serial, exit_code=0)
     assert (master.replies[7], master.replies[8]) == (Done(), Done())
     assert {w.generation for w in master.ask(Status()).workers} == {3}
+
+
+def test_who_is_dismissed_while_its_word_is_on_the_way_finishes_what_it_has() -> None:
+    """It may have clients since before it is told; who is not ready by then is killed soon."""
+    master = ImaginedMaster()
+    master.serve()
+    master.reload()
+    (served,) = master.forked()
+    master.reload()
+    (boots,) = master.forked()
+    master.reload()
+    master.ready(served)
+    master.wait(STOP_TIME)
+    assert master.killed() == [boots]
+    master.wait(30 + DRAIN_MARGIN - STOP_TIME)
+    assert master.killed() == [served]
+
+
+def test_who_still_boots_for_the_old_code_is_not_waited_for() -> None:
+    """When the new one has booted; nobody else is forked and retired until it gets ready."""
+    master = ImaginedMaster()
+    lost, second = master.serve()
+    master.die(lost)
+    (slow,) = master.forked()
+    master.reload()
+    (new,) = master.forked()
+    assert master.told() == {}
+    master.ready(new)
+    assert master.told() == {slow: control.Retire()}
+    for serial in master.forked():
+        master.ready(serial)
+    settle(master)
+    assert master.replies[7] == Done()
+    assert len(master.alive) == 2
+    assert {slow, second}.isdisjoint(master.alive)
+
+
+def test_a_reload_takes_the_token_from_a_replacement() -> None:
+    """Its worn worker is one of those that the new ones replace."""
+    master = ImaginedMaster()
+    worn, _ = master.serve()
+    master.tell(ev.WorkerWantsRestart(worn, "max_requests"))
+    (replacement,) = master.forked()
+    master.reload()
+    assert master.told() == {replacement: control.Retire()}
+    assert len(master.book.serving()) == 3
+    master.ready(master.forked()[0])
+    assert master.told() == {worn: control.Retire()}
 
 
 def test_a_reload_that_overtakes_a_good_one_and_fails_goes_back_to_that() -> None:
@@ -193,7 +241,7 @@ def test_a_reload_that_overtakes_a_good_one_and_fails_goes_back_to_that() -> Non
 
 
 def test_a_stop_ends_a_reload() -> None:
-    """Whoever waits is told; the worker that boots is stopped at once."""
+    """Whoever waits is told; the worker that boots is not waited for."""
     master = ImaginedMaster()
     first, second = master.serve()
     master.reload()
@@ -203,8 +251,9 @@ def test_a_stop_ends_a_reload() -> None:
     assert master.told() == {
         first: control.Retire(),
         second: control.Retire(),
-        trial: control.Stop(),
+        trial: control.Retire(),
     }
+    assert master.book.children[trial].kill_at == master.now + STOP_TIME
     master.reload(ticket=8)
     assert "is being stopped" in refusal(master, 8)
     for serial in (trial, first, second):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 import socket
 from dataclasses import replace
 
@@ -183,6 +185,15 @@ def test_no_continue_for_a_body_that_is_too_large() -> None:
     client.send(POST + b"Expect: 100-continue\r\nContent-Length: 11\r\n\r\n")
 
     assert client.statuses == [413]
+
+
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 0\r\n"])
+def test_no_continue_for_a_body_that_does_not_come(length: bytes) -> None:
+    """There is nothing to go on with: the answer is the first response (RFC 9110 10.1.1)."""
+    client = FakeClient(LIMITS)
+    client.send(POST + b"Expect: 100-continue\r\n" + length + b"\r\n")
+
+    assert client.statuses == [200]
 
 
 @pytest.mark.parametrize("line", [b"Expect: a miracle", b"Expect:"])
@@ -509,6 +520,35 @@ def test_stream_ends_when_the_client_goes() -> None:
             await client.connection.send(b"more")
 
     asyncio.run(stream())
+
+
+def test_a_client_that_goes_in_the_middle_of_a_stream_leaves_nothing_in_memory() -> None:
+    """The piece that was being sent goes at once: no circle keeps it for the collector."""
+    client = slow_site()
+    client.stop_reading()
+    client.send(GET)
+
+    class Piece(bytearray):
+        """One that can be watched."""
+
+    async def stream() -> weakref.ref[Piece]:
+        client.connection._loop = asyncio.get_running_loop()
+        piece = Piece(WRITE_HIGH * 2)
+        watched = weakref.ref(piece)
+        large = asyncio.create_task(client.connection.send(piece))
+        del piece
+        await asyncio.sleep(0)
+        client.transport.abort()
+        client.loop.settle()
+        await asyncio.wait([large])
+        assert isinstance(large.exception(), ConnectionResetError)
+        return watched
+
+    gc.disable()
+    try:
+        assert asyncio.run(stream())() is None
+    finally:
+        gc.enable()
 
 
 # Ends

@@ -178,6 +178,12 @@ BAD = [
     Bad("tab in the target", b"GET /a\tb HTTP/1.1\r\n" + HOST + b"\r\n"),
     Bad("blank in the target", b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n"),
     Bad("8 bits in the target", b"GET /\xe9 HTTP/1.1\r\n" + HOST + b"\r\n"),
+    # What follows would be for the tunnel, so it is nothing for us.
+    Bad("tunnel", b"CONNECT a:80 HTTP/1.1\r\n" + HOST + b"\r\n", 501),
+    Bad("tunnel with a length",
+        b"CONNECT a:80 HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\nhi", 501),
+    Bad("tunnel in chunks", b"CONNECT a:80 HTTP/1.1\r\n" + HOST
+        + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 501),
     # How much of it?
     Bad("line too long", b"GET /" + b"x" * 64 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, SMALL),
     Bad("too many fields", b"GET / HTTP/1.1\r\n" + HOST + b"X: y\r\n" * 4 + b"\r\n", 431, SMALL),

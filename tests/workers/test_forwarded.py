@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import ssl
+from contextlib import closing
 from typing import Any
 
 import pytest
+import trustme
 from fake_client import FakeClient
 from hypothesis import given
 from hypothesis import strategies as st
 from operator_session import Home
 from served import Server
+from waits import PATIENCE
 
 from skitai.caller import Caller
 from skitaid.workers.web.forwarded import NOBODY, Proxies
@@ -303,3 +309,25 @@ def test_server_that_trusts_nobody(home: Home) -> None:
     assert secure == [False, False]
     server.stop()
     assert " 127.0.0.1 GET / " in (server.run_dir / "logs/request.log").read_text()
+
+
+def test_server_with_tls(home: Home) -> None:
+    """Without any proxy the scheme is that of the connection."""
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(
+        home.etc / "cert/web.pem"
+    )
+    apps = {"webapp.py": APP}
+    section = "[certification]\ncertfile = web.pem"
+    server = home.serve("web", apps=apps, more="ssl = yes", sections=section)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    connection = http.client.HTTPSConnection(
+        "localhost", server.port, timeout=PATIENCE, context=context
+    )
+    with closing(connection):
+        connection.request("GET", "/", headers={"X-Forwarded-Proto": "http"})
+        reply = connection.getresponse()
+        told = json.loads(reply.read())
+    assert told[1::3] == ["https", "on"]
+    assert all("Secure" in line for line in reply.headers.get_all("Set-Cookie") or [""])

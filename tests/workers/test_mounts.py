@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from skitai.app import Application
+from skitai.errors import RpcFault
 from skitai.table import Found
 from skitaid.workers.settings import AppRoute, ClusterRoute, Route, StaticRoute
-from skitaid.workers.web.mounts import Below, Missed, Mounts, Moved, Proxied
+from skitaid.workers.web.mounts import Below, Failed, Methods, Missed, Mounts, Moved, Proxied
 
 
 def app(name: str, *rules: str) -> Application:
@@ -192,3 +193,68 @@ def test_directories_of_a_path(path: str, places: list[tuple[str, str]]) -> None
 def test_path_above_all_directories() -> None:
     """There is nothing to look into."""
     assert mounts(("/docs", "/srv/docs")).below("/other") == []
+
+
+# Development mode
+
+
+def test_app_that_is_replaced() -> None:
+    """At all its mounts, for whatever it has and whatever it has no more."""
+    old, new = app("same", "/", "/old"), app("same", "/", "/new/<int:n>")
+    some = mounts(("/", old), ("/again", old), ("/else", TEST))
+
+    some.replace("/same.py", new)
+
+    assert some.find("/", "GET").app is new  # type: ignore[union-attr]
+    assert outcome(some, "/again/new/5") == "same /new/<int:n> {'n': 5}"
+    assert outcome(some, "/old") == "same misses it, has []"
+    assert outcome(some, "/else/hello") == "test /hello"
+
+
+def test_app_that_has_failed_until_it_is_replaced() -> None:
+    """It answers all that it would be asked for, and nothing else."""
+    first, second = app("first", "/", "/both"), app("second", "/both", "/second")
+    some = mounts(("/", first), ("/", second), ("/other", TEST))
+    failed = Failed("it does not come up", b"page")
+
+    some.fail("/second.py", failed)
+
+    assert [outcome(some, path) for path in ("/", "/both")] == ["first /", "first /both"]
+    assert [some.find(path, "GET") for path in ("/second", "/none")] == [failed, failed]
+    assert outcome(some, "/other/hello") == "test /hello"
+    some.fail("/first.py", failed)
+    assert some.find("/both", "GET") is failed
+    assert some.exact_paths() == ["/other/", "/other/hello"]
+    some.replace("/first.py", first)
+    some.replace("/second.py", second)
+    assert outcome(some, "/second") == "second /second"
+
+
+def test_method_of_an_app_that_has_failed() -> None:
+    """It is a fault that says so."""
+    some = mounts(("/", app("first", "/word")))
+    some.fail("/first.py", Failed("it does not come up", b"page"))
+
+    with pytest.raises(RpcFault, match="it does not come up") as raised:
+        Methods(some).find("word")
+    assert raised.value.code == -32603
+
+
+def test_which_paths_are_in_development_mode() -> None:
+    """Those that an app may be asked for which is."""
+    quiet, devel = app("quiet", "/"), app("devel", "/")
+    devel.set_devel()
+    some = mounts(
+        ("/", quiet), ("/", devel), ("/quiet", quiet), ("/devel/deep", devel), ("/c", "@c")
+    )
+    paths = ("/", "/a", "/quiet", "/quiet/a", "/devel", "/devel/deep", "/devel/deep/a", "/c", "/ca")
+
+    assert [path for path in paths if some.is_in_devel(path)] == [
+        "/",
+        "/a",
+        "/devel",
+        "/devel/deep",
+        "/devel/deep/a",
+        "/ca",
+    ]
+    assert not mounts(("/quiet", quiet)).is_in_devel("/")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from skitaid.workers.settings import Limits
 from skitaid.workers.web.framing import Refusal
 from skitaid.workers.web.multipart import (
+    OF_A_FILE,
     Field,
     FileBegins,
     FileEnds,
@@ -113,6 +114,27 @@ GOOD = [
     Good("line break before the first boundary", b"\r\n" + encoded([("a", "1")]), [("a", "1")]),
     Good("no line break behind the last boundary", encoded([("a", "1")])[:-2], [("a", "1")]),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (b"Text/HTML; charset=utf-8", "text/html"),
+        (b"image/svg+xml", "image/svg+xml"),
+        (b"", OF_A_FILE),
+        (b"text", OF_A_FILE),
+        (b"a/b/c", OF_A_FILE),
+        (b"text/html\0", OF_A_FILE),
+        (b"text/\x1b[31mhtml", OF_A_FILE),
+        (b"text/html,text/plain", OF_A_FILE),
+        ("text/\xe9".encode(), OF_A_FILE),
+    ],
+)
+def test_a_type_that_is_none_is_not_passed_on(kind: bytes, told: str) -> None:
+    """Apps write it to logs and headers (RFC 9110 section 8.3.1)."""
+    head = b'\r\nContent-Disposition: form-data; name="a"; filename="b"\r\nContent-Type: '
+
+    assert read([B + head + kind + b"\r\n\r\nx\r\n" + END]) == [("a", File("b", b"x", told))]
 
 
 @pytest.mark.parametrize("good", GOOD, ids=lambda good: good.name)

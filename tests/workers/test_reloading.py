@@ -42,6 +42,11 @@ def save(home: Home, name: str, text: str) -> Path:
     return path
 
 
+def times_told(server: Server, text: str, at_least: int = 1) -> int:
+    """How often the log says it, which comes after the answer."""
+    return server.wait_log(text, at_least).count(text)
+
+
 def get(server: Client, path: str = "/") -> str:
     reply = server.get(path)
     assert reply.status == 200, reply.text
@@ -60,7 +65,7 @@ def test_next_request_is_answered_by_what_was_saved(home: Home) -> None:
 
     assert get(server) == "two"
     assert get(server) == "two"
-    assert server.log().count(f"{path}: imported anew after a change") == 1
+    assert times_told(server, f"{path}: imported anew after a change") == 1
 
 
 COUNTS = """
@@ -139,6 +144,7 @@ def test_template_that_was_saved_is_used(home: Home) -> None:
     assert get(server) == "one"
     save(home, "templates/a.html", "two")
     assert get(server) == "two"
+    assert server.stop() == 0
     assert "imported anew" not in server.log()
 
 
@@ -201,7 +207,7 @@ def test_module_that_is_gone_and_not_wanted_any_more(home: Home) -> None:
     save(home, "webapp.py", TWO)
 
     assert (get(server), get(server)) == ("two", "two")
-    assert server.log().count("imported anew") == 1
+    assert times_told(server, "imported anew") == 1
 
 
 def test_libraries_below_the_app_are_not_its_own(home: Home) -> None:
@@ -251,7 +257,7 @@ def test_broken_save_is_shown_until_it_is_mended(home: Home) -> None:
     assert "<mark>html = (&quot;&lt;b&gt;&quot;</mark>" in page
     assert "<b>" not in page
     assert server.get("/none").status == 500
-    assert server.log().count("SyntaxError: ") == 2  # the sentence, and the traceback's last line
+    assert times_told(server, "SyntaxError: ", 2) == 2  # sentence and traceback
 
     save(home, "webapp.py", TWO)
     assert get(server) == "two"
@@ -278,7 +284,7 @@ def test_all_that_can_go_wrong(home: Home) -> None:
         assert what in reply.text
         assert "workers/" not in reply.text
         assert server.get("/").text == reply.text
-        assert server.log().count("was changed and does not come up") == times
+        assert times_told(server, "was changed and does not come up", times) == times
         save(home, "webapp.py", TWO)
         assert get(server) == "two"
 
@@ -291,7 +297,7 @@ def test_module_beside_the_app_breaks(home: Home) -> None:
         assert f"{deep}, line 1: NameError" in server.get("/").text
     save(home, "inner/deep.py", 'WORD = "two"\n')
     assert get(server) == "two 1"
-    assert server.log().count("does not come up") == 1
+    assert times_told(server, "does not come up") == 1
 
 
 def test_module_and_app_break_at_once(home: Home) -> None:
@@ -325,7 +331,7 @@ def test_module_that_is_not_there_yet(home: Home) -> None:
             assert "Error" in server.get("/").text
         save(home, name, "x = 1\n")
         assert get(server) == "one"
-        assert server.log().count("does not come up") == times
+        assert times_told(server, "does not come up", times) == times
 
 
 def test_file_that_is_away_for_a_moment(home: Home) -> None:

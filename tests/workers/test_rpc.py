@@ -163,7 +163,7 @@ def test_integers_of_64_bits(server: Server, xml: Any, value: int) -> None:
 
 def test_integers_that_xml_cannot_carry(xml: Any) -> None:
     """The caller is told how large it was, and what could be sent."""
-    with pytest.raises(xmlrpc.client.Fault, match="an integer of 65 bits; .* send a str"):
+    with pytest.raises(xmlrpc.client.Fault, match=r"an integer of 65 bits; .* send a str"):
         xml.number_of(str(2**64))
 
 

@@ -208,9 +208,11 @@ def test_hook_that_saves(server: Server) -> None:
 
 def test_hook_that_refuses(server: Server) -> None:
     """Its status is the fault's code."""
-    with proxy_of(server, X_Forbidden="1") as proxy:
-        with pytest.raises(xmlrpc.client.Fault, match="not today") as raised:
-            proxy.add(1, 2)
+    with (
+        proxy_of(server, X_Forbidden="1") as proxy,
+        pytest.raises(xmlrpc.client.Fault, match="not today") as raised,
+    ):
+        proxy.add(1, 2)
     assert raised.value.faultCode == 403
 
 

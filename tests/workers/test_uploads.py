@@ -201,16 +201,12 @@ def test_files_are_deleted_off_the_loop(client: Uploader) -> None:
 
 
 def test_handler_keeps_its_files_when_its_client_has_gone(client: Uploader) -> None:
-    """It may still need them; they go when nobody has the request any more."""
+    """It may still need them, until its answer comes that nobody reads."""
     client.send(upload())
-    (request,) = client.site.seen
     client.transport.lose()
     client.loop.settle()
     assert len(client.files) == 1
-    client.site.seen.clear()
-    client.site.in_hand = None
-    del request
-    client.loop.settle()
+    client.answer()
 
     assert client.files == []
 
@@ -218,10 +214,24 @@ def test_handler_keeps_its_files_when_its_client_has_gone(client: Uploader) -> N
 def test_handler_that_was_given_up_keeps_its_files(client: Uploader) -> None:
     """Its client has got its 503, but it runs on."""
     client.send(upload())
+    late = client.site.in_hand
     client.request.is_given_up = True
     client.answer(keep_alive=False)
     assert len(client.files) == 1
+    client.site.in_hand = late
+    client.answer()
+
+    assert client.files == []
+
+
+def test_files_of_a_request_that_nobody_answers(client: Uploader) -> None:
+    """Its client has gone, and its handler never began: they go with the request."""
+    client.send(upload())
+    client.transport.lose()
+    client.loop.settle()
+    assert len(client.files) == 1
     client.site.seen.clear()
+    client.site.in_hand = None
     client.loop.settle()
 
     assert client.files == []

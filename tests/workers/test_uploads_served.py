@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -41,6 +43,17 @@ async def read(was, file):
 def keep(was, file, to):
     file.save(to)
     return str(os.getpid())
+
+
+@app.route("/slow")
+def slow(was, file, came, go, result):
+    with open(came, "w"):
+        pass
+    with open(go) as gate:
+        gate.read()
+    with file.open() as source, open(result, "wb") as target:
+        target.write(source.read())
+    return "nobody reads this"
 
 
 @app.route("/fail")
@@ -158,6 +171,26 @@ def test_client_that_goes(shared: Server, shared_home: Home) -> None:
     """Half an upload is none."""
     half(shared, shared_home).close()
     wait_no_files(shared_home)
+
+
+def test_client_that_goes_while_the_handler_runs(
+    shared: Server, shared_home: Home, tmp_path: Path
+) -> None:
+    """The handler still has its file; then it goes, though nobody has got an answer."""
+    gates = {name: str(tmp_path / name) for name in ("came", "go")}
+    for path in gates.values():
+        os.mkfifo(path)
+    result = tmp_path / "result"
+    fields: Entries = [*gates.items(), ("result", str(result))]
+    body = encoded([*fields, ("file", File("a", b"content"))])
+    with closing(shared.connect()) as connection:
+        connection.request("POST", "/slow", body, {"Content-Type": KIND})
+        Path(gates["came"]).read_text()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: shared.status().workers[0].connections == 0, "the client has not gone")
+    Path(gates["go"]).write_text("")
+    wait_no_files(shared_home)
+    assert result.read_bytes() == b"content"
 
 
 def test_stop_in_the_middle_of_an_upload(home: Home) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
+from skitai import mounting
 from skitai.pages import error_page
 from skitai.request import Request
 from skitai.serialize import HTML
@@ -39,13 +38,6 @@ def error(connection: ClientConnection, request: Request, status: int, detail: s
 
 def redirect(connection: ClientConnection, request: Request, path: str) -> None:
     """Send to another path of ours, with the request's query."""
-    fields = [("Location", _location(path, request.target)), ("Content-Type", HTML)]
-    # 308 keeps the method and the body, RFC 9110 section 15.4.9.
-    status = 301 if request.method in ("GET", "HEAD") else 308
+    status, location = mounting.redirect(request, path)
+    fields = [("Location", location), ("Content-Type", HTML)]
     whole(connection, request, status, fields, error_page(status))
-
-
-def _location(path: str, target: bytes) -> str:
-    """The path is one we serve, so it starts with one slash: more would name another host."""
-    query = target.partition(b"?")[2].decode("latin-1")
-    return quote("/" + path.lstrip("/")) + ("?" + query if query else "")

@@ -186,6 +186,10 @@ class Arrival:
             raise Refusal(431, f"More than {self._limits.headers} header fields.")
 
     def on_headers_complete(self) -> None:
+        if self.parser.get_method() == b"CONNECT":
+            # What follows was meant for the tunnel, whoever wrote it: it is no request of this
+            # client (RFC 9110 section 9.3.6).
+            raise Refusal(501, "This server makes no tunnels.")
         framing = read_framing(self._fields, self.parser.get_http_version())
         self._sent_id = framing.sent_id
         if not 0 < self.size <= self._limits.header_size:  # 0: it came behind another
@@ -196,9 +200,9 @@ class Arrival:
         if framing.length or framing.is_chunked:
             self._sink = self._choose_sink(self._fields, framing, self._owner)
             self._is_body_apart = self.parser.should_upgrade()
-        if framing.wants_continue:
-            self.continue_due = True
-            self._owner.wants_continue()
+            if framing.wants_continue:
+                self.continue_due = True
+                self._owner.wants_continue()
 
     def on_body(self, piece: bytes) -> None:
         self.continue_due = False  # the client has not waited for it

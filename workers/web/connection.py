@@ -87,6 +87,7 @@ class ClientConnection(asyncio.Protocol):
         "_unsent",
         "_writable",
         "deadline",
+        "when_draining",
         "when_left",
     )
 
@@ -125,6 +126,8 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = NEVER
         # For a stream: called when the client has gone (True), or says that it sends no more.
         self.when_left: Callable[[bool], None] | None = None
+        # For a stream that has no end: called when the worker retires.
+        self.when_draining: Callable[[], None] | None = None
 
     # --- what the site uses ---
 
@@ -144,6 +147,11 @@ class ClientConnection(asyncio.Protocol):
         return bool(self._sent)
 
     @property
+    def is_draining(self) -> bool:
+        """Whether the worker retires."""
+        return self._connections.is_draining
+
+    @property
     def keep_alive(self) -> bool:
         """Whether the connection stays open after the request in hand."""
         return self._keep_alive and not self._connections.is_draining
@@ -155,6 +163,8 @@ class ClientConnection(asyncio.Protocol):
             if self._access_log is not None:
                 self._access_log.note(request, data[9:12], len(data))
             self._finished(keep_alive)
+        elif request.upload is not None:
+            request.upload.discard()  # its handler has ended later than its connection
 
     async def send(self, data: bytes | bytearray) -> None:
         """A piece of a streamed response; waits while the client is slow.
@@ -205,7 +215,9 @@ class ClientConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """See `connections.Connection`."""
-        if self._arrival.is_receiving is None:
+        if self.when_draining is not None:
+            self.when_draining()
+        elif self._arrival.is_receiving is None:
             self._set_deadline(FRESH)
         elif not self.is_busy:
             self._close_when_quiet()
@@ -274,6 +286,9 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = NEVER
         if self._writable is not None and not self._writable.done():
             self._writable.set_exception(ConnectionResetError("the client has gone"))
+        # It holds the frames that have awaited it, and so the piece they send and us: such a
+        # circle would wait for the collector.
+        self._writable = None
         self._connections.remove(self)
 
     def eof_received(self) -> bool:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 
 from skitai import rpc
-from skitai.errors import HttpError
+from skitai.mounting import miss
 from skitai.pages import error_page
-from skitai.request import Request, decode_path
+from skitai.request import Request, decode_path, split_target
 from skitai.serialize import HTML
 from skitai.stream import Stream
 from skitai.table import Found
@@ -33,7 +32,6 @@ from .pump import pump
 
 log = logging.getLogger(__name__)
 
-_AUTHORITY = re.compile(rb"[^/?#]*")
 RETRY_AFTER = ("Retry-After", "1")  # seconds, for a client told that the queue is full
 
 
@@ -66,7 +64,7 @@ class Dispatcher:
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
         try:
-            request.path = decode_path(_origin_form(request.target))
+            request.path = decode_path(split_target(request.target)[1])
         except ValueError:
             answers.error(connection, request, 400, "The path is not percent-encoded UTF-8.")
             return
@@ -121,16 +119,11 @@ class Dispatcher:
                 answers.error(connection, request, 501, sentence)
 
     def _miss(self, connection: ClientConnection, request: Request, missed: Missed) -> None:
-        """The app has no rule for the path, or none for the method (RFC 9110 section 15.5.6)."""
-        if missed.methods:
-            allow = ("Allow", ", ".join(sorted({*missed.methods, "OPTIONS"})))
-            if request.method == "OPTIONS":
-                answers.whole(connection, request, 200, [allow], b"")
-                return
-            sentence = f"{request.path} does not answer {request.method}."
-            error = HttpError(405, sentence, (allow,))
-        else:
-            error = HttpError(404, f"There is nothing at {request.path}.")
+        """The app has no rule for the path, or none for the method."""
+        error = miss(request.path, request.method, missed.methods)
+        if missed.methods and request.method == "OPTIONS":
+            answers.whole(connection, request, 200, list(error.headers), b"")
+            return
         found = missed.table.missing(error, missed.base)
         if found is not None:
             self._submit(connection, request, found)
@@ -171,11 +164,9 @@ class Dispatcher:
     # --- answers made here ---
 
     def _no_path(self, connection: ClientConnection, request: Request) -> None:
-        """The other forms of a target: for the server as a whole, and for a tunnel."""
+        """The asterisk form is for the server as a whole; there are no others."""
         if request.method == "OPTIONS" and request.target == b"*":
             answers.whole(connection, request, 204, [], b"")
-        elif request.method == "CONNECT":
-            answers.error(connection, request, 501, "This server makes no tunnels.")
         else:
             answers.error(connection, request, 400, "The request target is not a path.")
 
@@ -183,15 +174,3 @@ class Dispatcher:
         sentence = "Too many requests are waiting for a handler."
         page = error_page(503, sentence)
         answers.whole(connection, request, 503, [("Content-Type", HTML), RETRY_AFTER], page)
-
-
-def _origin_form(target: bytes) -> bytes:
-    """The path and query of a target; an absolute-form one loses scheme and host.
-
-    A server must accept the absolute form from any client (RFC 9112 section 3.2.2).
-    """
-    if target.startswith(b"/") or b"://" not in target:
-        return target
-    rest = target.partition(b"://")[2]
-    path = rest[len(_AUTHORITY.match(rest)[0]) :]  # type: ignore[index]  # it matches all
-    return path if path.startswith(b"/") else b"/" + path

@@ -21,6 +21,7 @@ from typing import Any
 
 from skitai.app import Application
 from skitai.errors import RpcFault
+from skitai.mounting import is_below, is_directory_like, other_path
 from skitai.table import Found, Table
 from skitai.wire.jsonrpc import INTERNAL_ERROR
 from skitaid.workers.settings import AppRoute, ClusterRoute, StaticRoute
@@ -93,8 +94,7 @@ class Mounts:
                 case StaticRoute():
                     directories.setdefault(base, []).append(route.directory)
                 case AppRoute():
-                    is_directory_like = len(route.prefix) > 1 and route.prefix.endswith("/")
-                    mounts.append(_Mount(base, is_directory_like, file=route.file))
+                    mounts.append(_Mount(base, is_directory_like(route.prefix), file=route.file))
                 case ClusterRoute():
                     mounts.append(_Mount(base, False, route.cluster))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
@@ -137,7 +137,7 @@ class Mounts:
     def below(self, path: str) -> list[Below]:
         """The directories to look into for a file, in order."""
         for base, directories in self._directories:
-            if _is_below(path, base):
+            if is_below(path, base):
                 rest = path[len(base) :]
                 return [Below(directory, rest) for directory in directories]
         return []
@@ -148,7 +148,7 @@ class Mounts:
 
     def is_in_devel(self, path: str) -> bool:
         """Whether an app that a path may belong to is in development mode."""
-        longest = next((each.base for each in self._mounts if _is_below(path, each.base)), None)
+        longest = next((each.base for each in self._mounts if is_below(path, each.base)), None)
         there = (each.served for each in self._mounts if each.base == longest)
         return any(served is not None and served[0].is_devel() for served in there)
 
@@ -163,7 +163,7 @@ class Mounts:
         base: str | None = None
         missed: Missed | None = None
         for mount in self._mounts:
-            if not _is_below(path, mount.base) or base not in (None, mount.base):
+            if not is_below(path, mount.base) or base not in (None, mount.base):
                 continue
             base = mount.base
             if mount.failed is not None:
@@ -185,7 +185,7 @@ class Mounts:
         return missed
 
     def _moved(self, path: str, method: str, missed: Missed) -> Moved | None:
-        other = path[:-1] if path.endswith("/") else path + "/"
+        other = other_path(path)
         rest = other[len(missed.base) :]
         if rest and isinstance(missed.table.match(rest, method), tuple):
             return Moved(other)
@@ -212,7 +212,3 @@ class Methods:
 
     def _find(self, name: str) -> Answer:
         return self._mounts.find("/" + name.replace(".", "/"), "POST") if name else None
-
-
-def _is_below(path: str, base: str) -> bool:
-    return path.startswith(base) and (len(path) == len(base) or path[len(base)] == "/")

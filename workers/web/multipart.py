@@ -21,8 +21,10 @@ from .framing import Refusal
 _PARAMETER = re.compile(rb';[ \t]*boundary="?([^";]*)', re.IGNORECASE)
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MEDIA_TYPE = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+")  # in lower case
 
-OF_A_FILE = "application/octet-stream"  # without a type; RFC 7578 section 4.4 means fields
+# Of one without a type, or with one that is none; RFC 7578 section 4.4 means fields.
+OF_A_FILE = "application/octet-stream"
 
 
 class Field(NamedTuple):
@@ -152,7 +154,10 @@ class PartReader:
     def _file_begins(self) -> FileBegins:
         self._is_announced = True
         part = self._part
-        return FileBegins(part.name, bare_name(part.filename), part.content_type or OF_A_FILE)
+        kind = part.content_type or ""
+        if not _MEDIA_TYPE.fullmatch(kind):  # apps show it, and send it on in headers
+            kind = OF_A_FILE
+        return FileBegins(part.name, bare_name(part.filename), kind)
 
     def _decoded(self, text: bytearray) -> str:
         # What browsers send is UTF-8, whatever the page is in. Clients that say otherwise mean

@@ -14,7 +14,9 @@ import stat
 import time
 from dataclasses import dataclass
 
-from . import encodings, media_types, static
+from skitai import media_types
+
+from . import encodings, static
 from .compression import CODERS, MIN_SIZE, is_compressible
 from .file_cache import Offers, Page, is_settled
 from .representation import Representation, describe

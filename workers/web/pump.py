@@ -8,6 +8,8 @@ One `Pump` per response, a task on the loop. Its law:
   of a response of unknown length that it sends no more: for all we know this response has no end,
   and most clients that close say just that (RFC 9112 section 9.5).
 - The app is told once that its stream is over.
+- When the worker retires, an event stream is ended between two events: the browser asks again by
+  itself, and finds the next worker. Other streams go on, until drain_timeout at most.
 - What is not whole must not look whole: then the connection is broken off.
 """
 
@@ -54,7 +56,7 @@ async def pump(
 class Pump:
     """The response to one request."""
 
-    __slots__ = ("_connection", "_head", "_source", "handler_name", "request")
+    __slots__ = ("_connection", "_head", "_is_dismissed", "_source", "handler_name", "request")
 
     def __init__(
         self,
@@ -69,12 +71,17 @@ class Pump:
         self._connection = connection
         self._head = start
         self._source = source
+        self._is_dismissed = False  # the worker retires
 
     async def pump(self) -> None:
         """Send all of it, or break off; then let the stream go."""
         connection, request = self._connection, self.request
         is_whole = False
         connection.when_left = self._client_left
+        if self._head.is_event_stream:
+            connection.when_draining = self._dismiss
+            if connection.is_draining:
+                self._dismiss()
         try:
             is_whole = connection.in_hand is request and await self._send()
         except ConnectionResetError:
@@ -83,9 +90,9 @@ class Pump:
             await self._source.leave()
             raise
         finally:
-            connection.when_left = None
+            connection.when_left = connection.when_draining = None
             if is_whole:
-                connection.end(request, self._head.keep_alive)
+                connection.end(request, self._head.keep_alive and not self._is_dismissed)
             elif connection.in_hand is request:
                 connection.abort()
         await self._source.close()
@@ -100,7 +107,7 @@ class Pump:
         while piece := await source.next():
             size += len(piece)
             await connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
-        if not source.is_complete:
+        if not source.is_complete and not self._is_dismissed:
             return False
         length = self._head.length
         if length is not None and size != length:
@@ -109,6 +116,10 @@ class Pump:
         if is_chunked:
             await connection.send(_LAST_CHUNK)
         return True
+
+    def _dismiss(self) -> None:
+        self._is_dismissed = True
+        self._source.stop()
 
     def _client_left(self, is_lost: bool) -> None:
         """is_lost: or it only says that it sends no more."""

@@ -18,6 +18,7 @@ class Head:
     is_chunked: bool  # RFC 9112 section 7.1; with neither, the end of the connection is its end
     keep_alive: bool
     has_body: bool
+    is_event_stream: bool  # https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 
 def head(request: Request, kind: str, length: int | None, keep_alive: bool) -> Head:
@@ -27,7 +28,8 @@ def head(request: Request, kind: str, length: int | None, keep_alive: bool) -> H
     """
     response = request.response
     fields = list(response.fields)
-    if kind and not response.has_key("content-type"):
+    given = response.get("content-type")
+    if kind and given is None:
         fields.insert(0, ("Content-Type", kind))
     may_have_body = response.status not in reply.BODILESS
     has_body = may_have_body and request.method != "HEAD"
@@ -43,4 +45,5 @@ def head(request: Request, kind: str, length: int | None, keep_alive: bool) -> H
         version=request.version,
         reason=response.reason,
     )
-    return Head(data, length, is_chunked, keep_alive, has_body)
+    is_event_stream = (given or "").partition(";")[0].strip().lower() == "text/event-stream"
+    return Head(data, length, is_chunked, keep_alive, has_body, is_event_stream)

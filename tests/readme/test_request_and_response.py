@@ -6,7 +6,7 @@ import ast
 import socket
 
 import pytest
-from conftest import Serve
+from readme_apps import Serve
 from served import Server
 
 

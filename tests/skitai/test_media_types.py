@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skitaid.workers.web import media_types
+from skitai import media_types
 from skitaid.workers.web.compression import is_compressible
 
 

@@ -1,0 +1,174 @@
+"""What apps see of their worker: its threads, its queue, its life, its apps, its clusters."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from operator_session import Home, free_port
+from served import Server
+from waits import Gate
+
+APP = """
+from skitai.server import ssgi
+
+app = ssgi.Application(__name__)
+seen = {}
+
+
+class Searcher:
+    def status(self):
+        return {"documents": 3}
+
+
+@app.startup
+def startup(wasc, app):
+    wasc.register("searcher", Searcher())
+    seen["at startup"] = sorted(wasc.status())
+    for name in ("threads", "cluster", "status"):
+        try:
+            wasc.register(name, None)
+        except KeyError as error:
+            seen[name] = str(error)
+
+
+@app.route("/")
+def index(was):
+    return seen
+
+
+@app.route("/status")
+def status(was):
+    return was.status()
+
+
+@app.route("/views")
+def views(was):
+    (member,) = was.clusters["back"].members
+    return {
+        "threads": [was.threads.running, was.threads.parked, was.threads.maximum],
+        "queue": [was.queue.qsize, was.queue.max],
+        "lifetime": [was.lifetime.started, was.lifetime.uptime, was.lifetime.requests],
+        "apps": {prefix: each is was.app for prefix, each in was.apps.items()},
+        "member": [member.address, member.weight, member.in_flight, member.is_ejected],
+        "clusters": list(was.cluster),
+        "alike": was.cluster["@back"] is was.clusters["back"],
+    }
+
+
+@app.route("/ask/<cluster>")
+def ask(was, cluster):
+    s = was.map(cluster + "/rpc2")
+    s.gate()
+    return [result.status for result in s.getswait(timeout=20)]
+"""
+ROUTES = """
+/ = {app}/webapp
+/other/ = {app}/other
+/again = {app}/webapp
+"""
+OTHER = """
+from skitai.server import ssgi
+
+app = ssgi.Application("other app")
+"""
+SECTIONS = """
+[@back]
+members = 127.0.0.1:BACK 3
+[@dead]
+members = 127.0.0.1:DEAD
+"""
+PARTS = ["apps", "clusters", "httpserver", "lifetime", "queue", "searcher", "threads"]
+
+
+def serve(home: Home, back: int) -> Server:
+    sections = SECTIONS.replace("BACK", str(back)).replace("DEAD", str(free_port()))
+    return home.serve(
+        "web",
+        apps={"webapp.py": APP, "other.py": OTHER},
+        routes=ROUTES,
+        sections=sections,
+        more="threads_max = 9\nmax_queue = 7",
+    )
+
+
+@pytest.fixture
+def server(home: Home) -> Server:
+    return serve(home, free_port())
+
+
+def test_status_of_a_worker(server: Server) -> None:
+    """All its parts and what apps have registered, as plain values."""
+    status = server.get("/status").json()
+
+    assert sorted(status) == PARTS
+    assert status["threads"] == {"running": 1, "parked": 0, "idle": 0, "maximum": 9}
+    assert status["queue"] == {"qsize": 0, "max": 7}
+    assert status["apps"] == {"/": "webapp", "/other/": "other app", "/again": "webapp"}
+    assert status["httpserver"]["port"] == server.port
+    assert status["searcher"] == {"documents": 3}
+    assert list(status["clusters"]) == ["back", "dead"]
+
+
+def test_parts_are_there_when_an_app_starts(server: Server) -> None:
+    """And no app can take their names."""
+    seen = server.get("/").json()
+
+    assert seen.pop("at startup") == PARTS
+    assert seen == {
+        name: f"wasc.register('{name}'): was.{name} is there already"
+        for name in ("threads", "cluster", "status")
+    }
+
+
+def test_parts_as_attributes(server: Server) -> None:
+    """What the status has, for a handler that decides by it."""
+    server.get("/")
+    before = time.time()
+    views = server.get("/views").json()
+
+    assert views["threads"] == [1, 0, 9]
+    assert views["queue"] == [0, 7]
+    started, uptime, requests = views["lifetime"]
+    assert started == pytest.approx(before, abs=120)
+    assert 0 < uptime < 120
+    assert requests == 1
+    assert views["apps"] == {"/": True, "/other/": False, "/again": True}
+    assert views["member"][1:] == [3, 0, False]
+    assert views["clusters"] == ["back", "dead"]
+    assert views["alike"]
+
+
+def test_a_handler_that_waits(home: Home, tmp_path: Path) -> None:
+    """It is parked, and its call is in flight to the member."""
+    with closing(Gate(tmp_path / "gate")) as gate, ThreadPoolExecutor(1) as others:
+        back = home.serve("back", apps={"gate.py": gate.app()}, routes="/ = {app}/gate")
+        server = serve(home, back.port)
+        waiting = others.submit(server.get, "/ask/back")
+        gate.wait_came()
+
+        status = server.get("/status").json()
+        assert (status["threads"]["running"], status["threads"]["parked"]) == (1, 1)
+        assert status["clusters"]["back"]["members"] == [
+            {
+                "address": f"127.0.0.1:{back.port}",
+                "weight": 3,
+                "in_flight": 1,
+                "is_ejected": False,
+            }
+        ]
+        gate.open()
+        assert waiting.result().json() == [3]
+        (member,) = server.get("/status").json()["clusters"]["back"]["members"]
+        assert member["in_flight"] == 0
+
+
+def test_a_member_that_is_left_alone(server: Server) -> None:
+    """After three failures in a row."""
+    for ejected in (False, False, True):
+        assert server.get("/ask/dead").json() == [0]
+        (member,) = server.get("/status").json()["clusters"]["dead"]["members"]
+        assert member["is_ejected"] is ejected
