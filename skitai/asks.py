@@ -13,7 +13,7 @@ from skitai import address, fields, multipart_form
 from skitai.content_coding import ACCEPTED
 from skitai.engine import Ask, Upload
 from skitai.errors import WrongUse
-from skitai.file_body import FileBody, spooled
+from skitai.file_body import FileBody, part_of, spooled
 from skitai.wire import urlencoded
 
 Headers = Mapping[str, str]
@@ -202,7 +202,7 @@ def _body(params: Params, *, multipart: bool) -> tuple[bytes, bytes | Upload]:
         case str():
             return _FORM, params.encode("utf-8")
         case _ if hasattr(params, "read"):
-            return _BINARY, FileBody.of(params)
+            return _BINARY, FileBody([part_of(params)])
         case Iterator():
             return _BINARY, spooled(params)
     raise WrongUse(

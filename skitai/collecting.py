@@ -19,13 +19,16 @@ from skitai.decoding import Decode
 from skitai.engine import Bundle, Call, Engine, Reply
 from skitai.errand import Errand, gone
 from skitai.keeping import Source
-from skitai.results import Result, Results, Status
+from skitai.results import Result, Status
 
 Filter = Callable[[Result], object]
 
 
 class Enough(NamedTuple):
-    """With so many normal results a wait is over. is_quorum: also when they cannot come any more."""
+    """A wait is over with so many normal results.
+
+    is_quorum: also when they cannot come any more.
+    """
 
     number: int
     is_quorum: bool
@@ -92,7 +95,7 @@ class Collection:
             self._close_if_complete(part)
 
     def give_up(self, why: Callable[[Call, int], Reply]) -> Iterator[Result]:
-        """Take `why(call, member)` for each reply that is missing. Raises what the filter raises."""
+        """Take `why(call, member)` for each missing reply. Raises what the filter raises."""
         for part in list(self._open):
             for member in range(len(part.call.nodes)):
                 if self._places[part.start + member] is None:

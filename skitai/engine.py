@@ -93,7 +93,7 @@ class Ask(msgspec.Struct, frozen=True):
     passed: bytes = b""
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """What came of asking one member. Made on the loop; decoded by whoever waits.
 
     retries: other members asked besides the first, as repeats or hedges.

@@ -1,4 +1,4 @@
-"""What others are asked for the sake of one request: until when, under which names, and what is out.
+"""What others are asked for the sake of one request: until when, under which names, what is out.
 
 Made with the first call of a request, so a request that asks nobody costs nothing. The handler's
 thread uses it, but for `client_left`, which the loop calls.
@@ -10,13 +10,13 @@ It passes on, in every request to another server:
 - `X-Request-Deadline`, the milliseconds in which somebody still waits for the answer, if the
   request has a deadline: whoever is asked can give up in time.
 
-When the client leaves, all that is out is cancelled, and whoever waits for it is told by ClientGone. A
-client that closes its connection is at first the same as one that only sends no more: both send a
-FIN. Most have left, and as in nginx and Go that is what it is taken for here.
-
 The deadline is that of `request_timeout`, or an earlier one that came as `X-Request-Deadline`. The
-latter counts only if one of `trusted_proxies` sends it for itself, without any X-Forwarded field: it
-changes what is answered (partial results), so a stranger could fill a cache before us with those.
+latter counts only if one of `trusted_proxies` sends it for itself, without any X-Forwarded field:
+it changes what is answered (partial results), and a stranger could fill a cache before us with it.
+
+When the client leaves, all that is out is cancelled, and whoever waits for it is told by
+ClientGone. A client that closes its connection looks at first like one that only sends no more:
+both send a FIN. Most of them have left, so that is what it is taken for here, as by nginx and Go.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Request bodies of files and iterators: nothing is held that a file holds.
 
-Made on the handler's thread, read on the loop, by several members at once if need be. A file is
-read at places of our own (pread), by a descriptor of our own: so the app may read on in it, or
-close it, as soon as the call is made.
+Made on the handler's thread, read on threads of the loop's, by several members at once if need
+be. A file is read at places of our own (pread), by a descriptor of our own: so the app may read on
+in it, or close it, as soon as the call is made.
 """
 
 from __future__ import annotations
@@ -66,11 +66,6 @@ class FileBody:
         self._parts = parts
         self.length = sum(len(part) for part in parts)
 
-    @classmethod
-    def of(cls, file: Any) -> FileBody:
-        """An open file, from where it stands. Raises WrongUse for one in text mode."""
-        return cls([part_of(file)])
-
     def pieces(self) -> Iterator[bytes]:
         """See `Upload`."""
         for part in self._parts:
@@ -83,10 +78,10 @@ class FileBody:
 def part_of(file: Any) -> bytes | FilePart:
     """An open file, from where it stands to its end; read at once if it is no regular one.
 
-    Raises WrongUse for a file in text mode, OSError for one that cannot be read.
+    Of one in text mode it is the bytes that count; text that is in no file is sent as UTF-8.
+    Raises OSError for one that cannot be read.
     """
-    if not isinstance(file.read(0), bytes):
-        raise WrongUse(f'{_name(file)} is open in text mode; open it with "rb"')
+    file = getattr(file, "buffer", file)
     raw = getattr(file, "raw", file)
     if not isinstance(raw, io.FileIO):  # a compressed file reads something else than is there
         return _whole(file)
@@ -94,7 +89,7 @@ def part_of(file: Any) -> bytes | FilePart:
     if not stat.S_ISREG(about.st_mode) or not about.st_size:  # those of /proc claim to be empty
         return _whole(file)
     start = file.tell()
-    copy = _Descriptor(os.dup(raw.fileno()), _name(file))
+    copy = _Descriptor(os.dup(raw.fileno()), str(raw.name))
     return FilePart(copy, start, max(0, about.st_size - start))
 
 
@@ -124,10 +119,5 @@ def spooled(pieces: Iterable[object]) -> FileBody:
 
 
 def _whole(file: Any) -> bytes:
-    data: bytes = file.read()
-    return data
-
-
-def _name(file: Any) -> str:
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else "the file"
+    data: bytes | str = file.read()
+    return data.encode() if isinstance(data, str) else data

@@ -1,7 +1,7 @@
 """Waiting for calls: what every handle of `was` can do once something was sent.
 
-A handle sends without blocking and collects later. What to wait for and what to make of it says a
-`Gathering`; here a plain handler parks for it and an async one awaits it, and neither knows sockets.
+A handle sends without blocking and collects later. A `Gathering` says what to wait for and what to
+make of it; here a plain handler parks for it and an async one awaits it. Neither knows sockets.
 
 A handle belongs to the handler that made it and is used by one thread at a time.
 """
@@ -143,9 +143,7 @@ class Waiting(ABC):
             for result in gathering.land():
                 yield result
             while wanted := gathering.wanted():
-                in_time = await self._engine.wait_async(
-                    gathering.call, wanted, gathering.deadline
-                )
+                in_time = await self._engine.wait_async(gathering.call, wanted, gathering.deadline)
                 gathering.waited(in_time)
                 for result in gathering.land():
                     yield result

@@ -21,7 +21,7 @@ def encoded(fields: Mapping[str, Any]) -> tuple[bytes, FileBody]:
     fields: a value is text, bytes, an open file, a file that a client has uploaded, or a list of
         such, which gives its name several times; anything else is sent as its str. An open file
         is named by its `name`, and its type is that of its name.
-    Raises WrongUse for a file in text mode, OSError for one that cannot be read.
+    Raises OSError for a file that cannot be read.
     """
     boundary = secrets.token_hex(16)  # 128 bits: no need to look whether a file holds it
     parts: list[bytes | FilePart] = []

@@ -7,6 +7,8 @@ OpenSSL says in its own. It never asks for a passphrase: a server has nobody to 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from skitaid.conf_keys import Values
@@ -31,19 +33,18 @@ def of_members(values: Values, directory: Path, complaints: Complaints) -> worke
 
 def _files(values: Values, directory: Path, complaints: Complaints) -> tuple[str, str]:
     """(certfile, cafile), absolute; "" for one that is not written."""
-    certfile, cafile = (
-        str(directory / values[key]) if values[key] else "" for key in ("certfile", "cafile")
-    )
-    checks = {
-        "certfile": lambda: certfile and _check_certificate(certfile, values["passphrase"]),
-        "cafile": lambda: cafile and _check_authorities(cafile),
-    }
-    for key, check in checks.items():
+
+    def file_of(key: str, check: Callable[[str], None]) -> str:
+        file = str(directory / values[key]) if values[key] else ""
         try:
-            check()
+            if file:
+                check(file)
         except (ValueError, OSError) as error:  # ssl.SSLError is an OSError
             complaints.add(values.line_of(key), f"{key}: {_in_plain_words(error)}")
-    return certfile, cafile
+        return file
+
+    opens = partial(_check_certificate, passphrase=values["passphrase"])
+    return file_of("certfile", opens), file_of("cafile", _check_authorities)
 
 
 def _check_certificate(certfile: str, passphrase: str) -> None:

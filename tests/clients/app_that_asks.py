@@ -120,16 +120,6 @@ def nothing_called(was, url):
         return complaint(error)
 
 
-@app.route("/wrong/called-twice")
-def called_twice(was, url):
-    s = was.rpc(url)
-    s.add(1, 2)
-    try:
-        s.add(3)
-    except WrongUse as error:
-        return json.dumps([json.loads(complaint(error)), told(s.getwait(30))])
-
-
 @app.route("/wrong/raising-filter")
 def raising_filter(was, url):
     def raising(rs):

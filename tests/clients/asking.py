@@ -19,7 +19,7 @@ from fault_server import PATIENCE, FaultServer
 
 from skitai import asks
 from skitai.calls import Filter, HttpHandle
-from skitai.engine import Ask, Members, Reach
+from skitai.engine import Ask, Call, Members, Reach
 from skitai.rcache import Memory
 from skitai.results import Result, Results
 from skitaid.workers.clients.exchange import HttpExchange, Outcome
@@ -84,6 +84,12 @@ class Ground:
 
     def send(self, ask: Ask, reach: Reach = Reach.ONE, filter: Filter | None = None) -> HttpHandle:
         return HttpHandle(self.engine, Members("all", reach), ask, filter)
+
+    def call(self, ask: Ask, reach: Reach = Reach.ONE) -> Call:
+        """A call on its way, without a handle."""
+        call = Call(Members("all", reach), ask, PATIENCE)
+        self.engine.send(call)
+        return call
 
     async def ask(self, ask: Ask, timeout: float = PATIENCE) -> Result:
         """The result of the member that is chosen."""

@@ -7,17 +7,15 @@ import re
 import select
 import socket
 import ssl
-import time
 from pathlib import Path
-from typing import cast
 
 import pytest
 from asking import asking, exchange, in_thread, on_uvloop, result_of, until
-from fault_server import PATIENCE, FaultServer, mute, refusing_port
+from fault_server import FaultServer, mute, refusing_port
 
 from skitai import asks, calls
 from skitai.engine import Members, Reach
-from skitai.results import Results, Status
+from skitai.results import Status
 from skitaid.workers.clients.dial import Address
 from skitaid.workers.clients.http_connection import HEADER_MAX
 from skitaid.workers.clients.keeper import ConnectionKeeper
@@ -232,8 +230,7 @@ async def test_a_cancelled_call_closes_its_connection_and_nothing_lands(
 ) -> None:
     """Even when the answer is sent a moment later."""
     with asking(faults) as ground:
-        handle = ground.send(asks.get(b"/gate/late"))
-        call = handle._sent()
+        call = ground.call(asks.get(b"/gate/late"))
         await in_thread(faults.wait_seen, 1)
         ground.engine.cancel(call)
         assert await ground.at_rest() == NONE_LEFT
@@ -249,8 +246,7 @@ async def test_a_call_cancelled_while_it_connects_leaves_an_idle_connection(
 ) -> None:
     """It was on its way for whoever comes next."""
     with asking(faults) as ground:
-        handle = ground.send(asks.get(b"/path"))
-        ground.engine.cancel(handle._sent())
+        ground.engine.cancel(ground.call(asks.get(b"/path")))
         assert await ground.at_rest() == [(1, 1)]
         assert (await ground.get("/text")).status is Status.NORMAL
     assert [(each.talk, each.path) for each in faults.seen] == [(1, "/text")]
@@ -263,11 +259,11 @@ async def test_a_connection_goes_to_the_next_in_line_when_one_gives_up(
     """And not to the one that has gone."""
     with asking(faults) as ground:
         ground.keeper.pool.cap = 1
-        first, gone, next_one = (
-            ground.send(asks.get(path)) for path in (b"/gate/a", b"/path?gone", b"/path?next")
-        )
+        first = ground.send(asks.get(b"/gate/a"))
+        gone = ground.call(asks.get(b"/path?gone"))
+        next_one = ground.send(asks.get(b"/path?next"))
         await in_thread(faults.wait_seen, 1)
-        ground.engine.cancel(gone._sent())
+        ground.engine.cancel(gone)
         faults.open("a")
         assert str(await first) == "/gate/a"
         assert str(await next_one) == "/path?next"
@@ -279,7 +275,7 @@ async def test_a_connection_goes_to_the_next_in_line_when_one_gives_up(
 async def test_a_call_that_nobody_waits_for_is_swept_up(faults: FaultServer) -> None:
     """When it expires its connection is closed; who asks after that hears why, at once."""
     with asking(faults) as ground:
-        call = ground.send(asks.get(b"/mute"))._sent()
+        call = ground.call(asks.get(b"/mute"))
         await in_thread(faults.wait_seen, 1)
         call.expires = 0.0
         assert await ground.at_rest() == NONE_LEFT
@@ -291,7 +287,7 @@ async def test_a_call_that_nobody_waits_for_is_swept_up(faults: FaultServer) -> 
 
 
 @on_uvloop
-async def test_map_has_a_result_of_each_member_in_the_order_of_the_conf(
+async def test_each_member_of_a_map_has_a_reply_of_its_own(
     faults: FaultServer,
 ) -> None:
     """One refuses, one hangs, one breaks off: the others' results are as if they did not."""
@@ -302,13 +298,15 @@ async def test_map_has_a_result_of_each_member_in_the_order_of_the_conf(
         FaultServer() as other,
         asking(hanging, faults, sock.getsockname()[1], closing, other) as ground,
     ):
-        handle = ground.send(asks.get(b"/path"), Reach.ALL)
+        call = ground.call(asks.get(b"/path"), Reach.ALL)
         await in_thread(hanging.wait_seen, 1)
-        await ground.engine.wait_async(handle._sent(), 4, time.monotonic() + PATIENCE)
-        results = cast(Results, await handle.wait(0))
-        assert results.status == [1, 3, 0, 2, 3]
-        assert [result.node for result in results] == list(ground.fanout.clusters["all"].nodes)
-        assert [result.data for result in results] == ["", "/path", "", "", "/path"]
+        await until(lambda: len(call.replies) == 4)
+        replies = sorted(call.replies, key=lambda reply: reply.member)
+        assert [reply.member for reply in replies] == [1, 2, 3, 4]
+        assert [reply.status for reply in replies] == [3, 0, 2, 3]
+        assert [reply.node for reply in replies] == list(call.nodes[1:])
+        assert [reply.body for reply in replies] == [b"/path", b"", b"", b"/path"]
+        ground.engine.cancel(call)
         assert [size for size, _ in await ground.at_rest()] == [0, 1, 0, 0, 1]
 
 

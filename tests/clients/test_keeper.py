@@ -68,7 +68,7 @@ async def test_a_connection_that_has_rested_too_long_is_not_used(faults: FaultSe
     with asking(faults) as ground:
         await ground.get("/path")
         (resting,) = ground.keeper.pool.idle
-        resting.idle_since -= IDLE_SECONDS
+        resting.good_until -= IDLE_SECONDS
         await ground.get("/path")
         assert [each.talk for each in faults.seen] == [1, 2]
         assert await ground.at_rest() == [(1, 1)]
@@ -81,11 +81,11 @@ async def test_the_surplus_of_a_burst_is_closed_when_it_is_old(faults: FaultServ
         await asyncio.gather(*(ground.get("/meet/3") for _ in range(3)))
         assert await ground.at_rest() == [(3, 3)]
         for connection in ground.keeper.pool.idle:
-            connection.idle_since -= IDLE_SECONDS - 1
+            connection.good_until -= IDLE_SECONDS - 1
         youngest = next(reversed(ground.keeper.pool.idle))
         assert (await ground.get("/path")).status is Status.NORMAL
         for connection in ground.keeper.pool.idle:
-            connection.idle_since -= 1
+            connection.good_until -= 1
         ground.keeper._sweep_idle()
         await in_thread(faults.wait_talks, 1)
         assert await ground.at_rest() == [(1, 1)]
@@ -97,11 +97,9 @@ async def test_the_end_of_a_worker_is_the_end_of_all_connections(faults: FaultSe
     """Idle ones, busy ones and those being opened; nothing lands any more."""
     with asking(faults) as ground:
         await ground.get("/path")
-        out = [
-            ground.send(asks.get(path))._sent() for path in (b"/mute", b"/gate/a", b"/hang-in-body")
-        ]
+        out = [ground.call(asks.get(path)) for path in (b"/mute", b"/gate/a", b"/hang-in-body")]
         await in_thread(faults.wait_seen, 4)
-        out.append(ground.send(asks.get(b"/path"), Reach.ALL)._sent())
+        out.append(ground.call(asks.get(b"/path"), Reach.ALL))
         ground.fanout.close()
         faults.open("a")
         await in_thread(faults.wait_talks, 0)

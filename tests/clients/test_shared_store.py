@@ -7,7 +7,8 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,13 +91,23 @@ def entry(body: bytes = b"body", seconds: float = 60.0, stale: float = 0.0) -> E
     return rcache.entry_of(call, seconds, stale)
 
 
-def store(ground: Ground, url: str, name: str = "web") -> SharedStore:
-    """The store of one worker."""
-    loop = asyncio.get_running_loop()
-    shared = SharedStore(loop, url, name, ground.engine._handoff)
-    ground.flights.store.close()
-    ground.flights.store = shared
-    return shared
+@contextmanager
+def sharing(faults: FaultServer, url: str) -> Iterator[tuple[Ground, Callable[..., SharedStore]]]:
+    """A worker, and what makes its store, or those of others: `store(name)`."""
+    with asking(faults) as ground:
+        made: list[SharedStore] = []
+
+        def store(name: str = "web") -> SharedStore:
+            loop = asyncio.get_running_loop()
+            made.append(SharedStore(loop, url, name, ground.engine._handoff))
+            ground.flights.store = made[-1]
+            return made[-1]
+
+        try:
+            yield ground, store
+        finally:
+            for each in made:
+                each.close()
 
 
 async def fetch(shared: SharedStore, stale: float = 0.0) -> Hit | None:
@@ -121,11 +132,11 @@ async def kept(shared: SharedStore) -> None:
 @on_uvloop
 async def test_what_one_has_put_another_is_given(faults: FaultServer, valkey: Valkey) -> None:
     """Each reply as it came, byte for byte."""
-    with asking(faults) as ground:
-        one, other = (store(ground, valkey.url) for _ in range(2))
+    with sharing(faults, valkey.url) as (_, store):
+        one, other = (store() for _ in range(2))
         put = entry()
         one.put(KEY, put)
-        await kept(other)
+        await kept(one)
         assert await fetch(other) == Hit(put, False)
         other.drop(KEY)
         await at_rest(other)
@@ -136,8 +147,8 @@ async def test_what_one_has_put_another_is_given(faults: FaultServer, valkey: Va
 @on_uvloop
 async def test_servers_of_another_name_do_not_meet(faults: FaultServer, valkey: Valkey) -> None:
     """Their clusters may be others."""
-    with asking(faults) as ground:
-        one, other = store(ground, valkey.url, "web"), store(ground, valkey.url, "shop")
+    with sharing(faults, valkey.url) as (_, store):
+        one, other = store("web"), store("shop")
         one.put(KEY, entry())
         await kept(one)
         assert await fetch(other) is None
@@ -147,8 +158,8 @@ async def test_servers_of_another_name_do_not_meet(faults: FaultServer, valkey: 
 @on_uvloop
 async def test_the_first_entry_stays_while_it_is_fresh(faults: FaultServer, valkey: Valkey) -> None:
     """As in a worker's memory."""
-    with asking(faults) as ground:
-        shared = store(ground, valkey.url)
+    with sharing(faults, valkey.url) as (_, store):
+        shared = store()
         shared.put(KEY, entry(b"first"))
         await kept(shared)
         shared.put(KEY, entry(b"second"))
@@ -161,8 +172,8 @@ async def test_the_first_entry_stays_while_it_is_fresh(faults: FaultServer, valk
 @on_uvloop
 async def test_one_of_all_is_told_to_refresh(faults: FaultServer, valkey: Valkey) -> None:
     """And only those who take stale answers are given one."""
-    with asking(faults) as ground:
-        shared = [store(ground, valkey.url) for _ in range(3)]
+    with sharing(faults, valkey.url) as (_, store):
+        shared = [store() for _ in range(3)]
         shared[0].put(KEY, entry(seconds=0.0, stale=300.0))
         await kept(shared[0])  # this one takes the turn
         hits = [await fetch(each, 300.0) for each in shared]
@@ -175,8 +186,8 @@ async def test_one_of_all_is_told_to_refresh(faults: FaultServer, valkey: Valkey
 @on_uvloop
 async def test_it_lasts_no_longer_than_it_may(faults: FaultServer, valkey: Valkey) -> None:
     """The server itself forgets it."""
-    with asking(faults) as ground:
-        shared = store(ground, valkey.url)
+    with sharing(faults, valkey.url) as (_, store):
+        shared = store()
         shared.put(KEY, entry(seconds=60.0, stale=40.0))
         await kept(shared)
         left = valkey.ask("PTTL", shared._name(KEY).decode())
@@ -187,8 +198,8 @@ async def test_it_lasts_no_longer_than_it_may(faults: FaultServer, valkey: Valke
 @on_uvloop
 async def test_a_hung_server_is_an_empty_cache(faults: FaultServer, valkey: Valkey) -> None:
     """The members are asked, and it is left alone for a while."""
-    with asking(faults) as ground:
-        shared = store(ground, valkey.url)
+    with sharing(faults, valkey.url) as (ground, store):
+        shared = store()
         valkey.send(signal.SIGSTOP)
         assert await fetch(shared) is None
         assert shared.status() == {"hits": 0, "failures": 1}
@@ -203,8 +214,8 @@ async def test_a_hung_server_is_an_empty_cache(faults: FaultServer, valkey: Valk
 @on_uvloop
 async def test_no_server_is_an_empty_cache(faults: FaultServer, tmp_path: Path) -> None:
     """For calls that are kept and for those that are not."""
-    with asking(faults) as ground:
-        store(ground, f"unix://{tmp_path}/nobody.sock")
+    with sharing(faults, f"unix://{tmp_path}/nobody.sock") as (ground, store):
+        store()
         for keep in (Keep(60, 0, is_ok), None):
             call = Call(Members("all", Reach.ONE), asks.get(b"/path"), PATIENCE, keep)
             ground.engine.send(call)
@@ -216,8 +227,8 @@ async def test_no_server_is_an_empty_cache(faults: FaultServer, tmp_path: Path) 
 @on_uvloop
 async def test_garbage_in_the_cache_is_no_answer(faults: FaultServer, valkey: Valkey) -> None:
     """Somebody else has written there."""
-    with asking(faults) as ground:
-        shared = store(ground, valkey.url)
+    with sharing(faults, valkey.url) as (_, store):
+        shared = store()
         valkey.ask("SET", shared._name(KEY).decode(), "garbage")
         assert await fetch(shared) is None
         assert shared.status()["failures"] == 1

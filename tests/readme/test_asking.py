@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -24,6 +25,16 @@ def test_wget_and_rpc(server: Server, members: list[Server]) -> None:
     posted = server.get("/test/post?url=" + quote(f"{base}/form")).json()
     assert posted == {"cid": "555", "cname": "Skitai Corp"}
     assert server.get("/test/rpc?url=" + quote(f"{base}/rpc2")).text == "no Beethoven"
+
+
+def test_upload(server: Server, members: list[Server], tmp_path: Path) -> None:
+    """A form with a file, opened as the README does."""
+    logo = tmp_path / "logo.gif"
+    logo.write_bytes(b"GIF89a\xff\x00" * 50_000)
+    url = f"http://127.0.0.1:{members[0].port}/upload"
+
+    told = server.get(f"/test/upload?url={quote(url)}&logo={quote(str(logo))}").json()
+    assert told == ["555", "Skitai Corp", "logo.gif", "image/gif", 400_000]
 
 
 def test_wget_of_nobody(server: Server) -> None:

@@ -150,7 +150,9 @@ def test_credentials_in_a_url_are_its_login(url: str, expected: tuple[str, str] 
     assert parse_url(url)[0].host == "example.com"
 
 
-@pytest.mark.parametrize("url", ["ftp://user:secret@h/", "http://user:secret@/", "http://u:secret@h /"])
+@pytest.mark.parametrize(
+    "url", ["ftp://user:secret@h/", "http://user:secret@/", "http://u:secret@h /"]
+)
 def test_no_message_repeats_a_password(url: str) -> None:
     """They end in logs."""
     with pytest.raises(WrongUse) as raised:

@@ -51,9 +51,7 @@ def field(ask: Ask, name: str) -> str | None:
         ("X-A", "ä", "beyond ASCII"),
     ],
 )
-def test_a_field_that_is_not_the_apps_to_send_is_refused(
-    name: str, value: str, wrong: str
-) -> None:
+def test_a_field_that_is_not_the_apps_to_send_is_refused(name: str, value: str, wrong: str) -> None:
     """Also what would become two fields."""
     with pytest.raises(WrongUse, match=wrong):
         asks.given({name: value}, None)
@@ -222,12 +220,13 @@ def test_a_file_that_becomes_shorter_is_not_padded(tmp_path: Path) -> None:
         whole(ask)
 
 
-def test_a_file_in_text_mode_is_refused(tmp_path: Path) -> None:
-    """Its bytes are not what would be read."""
+def test_of_a_file_in_text_mode_the_bytes_are_sent(tmp_path: Path) -> None:
+    """They are what is in it, whatever text would be made of them."""
     path = tmp_path / "data"
-    path.write_text("x")
-    with path.open() as file, pytest.raises(WrongUse, match='open it with "rb"'):
-        asks.http(b"/", "POST", file)
+    path.write_bytes(b"GIF89a\xff\x00\r\n")
+    with path.open() as file:
+        assert whole(asks.http(b"/", "POST", file)) == b"GIF89a\xff\x00\r\n"
+    assert whole(asks.http(b"/", "POST", io.StringIO("ä"))) == "ä".encode()
 
 
 def test_what_reads_from_a_file_is_read_as_it_reads(tmp_path: Path) -> None:

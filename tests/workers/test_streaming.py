@@ -16,6 +16,7 @@ MANUAL = Path(__file__).parents[2] / "docs" / "streaming.md"
 APP = """
 import asyncio
 
+from skitai.errors import ClientGone
 from skitai.server import ssgi
 
 app = ssgi.Application (__name__)
@@ -61,7 +62,10 @@ def watching (was):
     def events ():
         yield "data: begins\\n\\n"
         while not was.request.gone:
-            ask (was, "/never").getwait (timeout = 0.02)
+            try:
+                ask (was, "/never").getwait (timeout = 0.02)
+            except ClientGone:
+                pass
         note ("gone")
     return events ()
 

@@ -6,7 +6,8 @@ when all of them are in trouble. So at the time of each extra request it holds t
     extras of the last WINDOW seconds <= FLOOR + RATIO x requests of the last WINDOW seconds
 
 Both are counted in slots of a second. The oldest slot of requests is forgotten early and that of
-extras late, so that the rule holds for every window, wherever in a second it begins.
+extras late, so that the rule holds for every window that ends with an extra request, wherever in
+a second that is.
 """
 
 from __future__ import annotations

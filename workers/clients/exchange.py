@@ -20,7 +20,7 @@ from .keeper import ConnectionKeeper
 from .sending import Sending
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended.
 
     was_sent: bytes of the request may have reached the server. is_ours: it failed on this side,
@@ -43,7 +43,6 @@ class HttpExchange:
         "_ask",
         "_connection",
         "_done",
-        "_is_over",
         "_keeper",
         "_repeated",
         "_sending",
@@ -53,12 +52,13 @@ class HttpExchange:
     def __init__(self, keeper: ConnectionKeeper, ask: Ask, done: Callable[[Outcome], None]) -> None:
         self._keeper = keeper
         self._ask = ask
-        self._done = done
+        # Let go when it is over: whoever asks holds this exchange as well, and a circle of the two
+        # for each request would be for the garbage collector to find.
+        self._done: Callable[[Outcome], None] | None = done
         self._connection: HttpConnection | None = None
         self._sending: Sending | None = None
         self._sent_at = 0.0  # monotonic
         self._repeated = False
-        self._is_over = False
 
     def start(self) -> None:
         """Ask; `done` may be called before this returns."""
@@ -66,7 +66,7 @@ class HttpExchange:
 
     def cancel(self) -> None:
         """Give up: `done` will not be called."""
-        self._is_over = True
+        self._done = None
         if self._connection is not None:
             self._leave(self._connection)
         else:
@@ -99,8 +99,9 @@ class HttpExchange:
 
     def responded(self, code: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._connection = None
-        self._stop_sending()
-        self._finish(Outcome(Status.NORMAL, code, "", tuple(fields), body, was_sent=True))
+        if self._sending is not None:
+            self._stop_sending()
+        self._finish(Outcome(Status.NORMAL, code, "", tuple(fields), body, True))
 
     def broke(self, reason: str, had_bytes: bool, *, is_silent: bool = False) -> None:
         connection, self._connection = self._connection, None
@@ -144,6 +145,6 @@ class HttpExchange:
             self._sending = None
 
     def _finish(self, outcome: Outcome) -> None:
-        if not self._is_over:
-            self._is_over = True
-            self._done(outcome)
+        done, self._done = self._done, None
+        if done is not None:
+            done(outcome)

@@ -70,7 +70,7 @@ class HttpConnection(asyncio.Protocol):
         "_silence",
         "_size",
         "_transport",
-        "idle_since",
+        "good_until",
         "keepalive",
         "uses",
     )
@@ -86,24 +86,22 @@ class HttpConnection(asyncio.Protocol):
         self._drain: asyncio.Future[None] | None = None  # there while writing is paused
         self._silence: asyncio.TimerHandle | None = None
         self._heard_at = 0.0  # loop time; kept only if there is a read_timeout
-        self.idle_since = 0.0  # monotonic
+        self.good_until = 0.0  # monotonic; while it is idle, see `ConnectionKeeper`
         self.keepalive: float | None = None  # seconds the peer says it waits for the next request
         self.uses = 0  # requests sent on it
         self._parser = httptools.HttpResponseParser(self)
-        self._reset(expects_body=True)
-
-    def _reset(self, expects_body: bool) -> None:
-        self._expects_body = expects_body
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-        self._code = 0  # of the final response, once its header is complete
-        self._size = 0  # bytes that have come
-        self._complaint = ""  # why no more of the response is wanted
-        self._in_body = False  # the header of the final response is complete
-        self._may_stay = False  # the response says that the connection stays open
-        self._is_done = False  # the response is whole
-        self._has_surplus = False  # and more came behind it, which nobody asked for
+        # Of the exchange. Those without a value are set by `start`.
+        self._expects_body: bool
+        self._fields: list[tuple[bytes, bytes]]
+        self._body: list[bytes]
+        self._size: int  # bytes that have come
+        self._in_body: bool  # the header of the final response is complete
+        self._is_done: bool  # the response is whole
+        self._complaint: str  # why no more of the response is wanted
         self._is_sending = False  # not all of the request's body has been written
+        self._code = 0  # of the final response, and so the next one
+        self._may_stay = False  # it says that the connection stays open
+        self._has_surplus = False  # more came behind the response, so this was the last one
 
     # --- the request ---
 
@@ -115,8 +113,13 @@ class HttpConnection(asyncio.Protocol):
         has_more: its body follows by `send`.
         """
         assert self._exchange is None and self._transport is not None
-        self._reset(expects_body)
         self._exchange = exchange
+        self._expects_body = expects_body
+        self._fields = []
+        self._body = []
+        self._size = 0
+        self._in_body = self._is_done = False
+        self._complaint = ""
         self._is_sending = has_more
         self.uses += 1
         self._transport.write(data)

@@ -93,7 +93,7 @@ class ConnectionKeeper:
     def _take(self) -> HttpConnection | None:
         now = time.monotonic()
         while (connection := self.pool.take()) is not None:
-            if not connection.is_closing and now < _expires(connection):
+            if now < connection.good_until and not connection.is_closing:
                 return connection
             connection.abort()  # connection_lost will take it out of the book
         return None
@@ -156,7 +156,10 @@ class ConnectionKeeper:
     # --- idle ones ---
 
     def _rests(self, connection: HttpConnection) -> None:
-        connection.idle_since = time.monotonic()
+        life = IDLE_SECONDS
+        if connection.keepalive is not None:  # sooner than the server closes it
+            life = min(life, connection.keepalive - MARGIN)
+        connection.good_until = time.monotonic() + life
         if self._sweep is None:
             self._sweep = self.loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
 
@@ -164,18 +167,10 @@ class ConnectionKeeper:
         self._sweep = None
         now = time.monotonic()
         for connection in list(self.pool.idle):
-            if now >= _expires(connection):
+            if now >= connection.good_until:
                 connection.abort()
         if self.pool.idle:
             self._sweep = self.loop.call_later(IDLE_SECONDS / 2, self._sweep_idle)
-
-
-def _expires(connection: HttpConnection) -> float:
-    """When an idle connection is not to be used any more: sooner than the server closes it."""
-    life = IDLE_SECONDS
-    if connection.keepalive is not None:
-        life = min(life, connection.keepalive - MARGIN)
-    return connection.idle_since + life
 
 
 def _reason(error: OSError | ValueError, address: Address) -> str:

@@ -81,11 +81,11 @@ class Pool(Generic[C, W]):
 
     def give_back(self, connection: C) -> W | None:
         """A busy connection can be used again: by whom? It stays busy then, idle otherwise."""
-        waiter = self._next_waiter()
-        if waiter is None:
-            self.busy.remove(connection)
-            self.idle[connection] = None
-        return waiter
+        if self.waiting:
+            return self._next_waiter()
+        self.busy.remove(connection)
+        self.idle[connection] = None
+        return None
 
     def lost(self, connection: C) -> bool:
         """A connection has closed. True: open another one, for those who wait.

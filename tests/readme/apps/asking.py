@@ -17,6 +17,15 @@ def post (was, url):
   s = was.wget (url, {"cid": "555", "cname": "Skitai Corp"})
   return s.getwait (timeout = 2)
 
+@app.route ("/test/upload")
+def upload (was, url, logo):
+  s = was.wget (
+    url,
+    {"cid": "555", "cname": "Skitai Corp", "file": open (logo)},
+    multipart = True
+  )
+  return s.getwait (timeout = 2)
+
 @app.route ("/test/rpc")
 def rpc (was, url = "https://www.python.org/rpc2"):
   s = was.rpc (url)

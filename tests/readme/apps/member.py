@@ -22,6 +22,10 @@ def query (was, what):
 def form (was, **form):
   return form
 
+@app.route ("/upload")
+def upload (was, cid, cname, file):
+  return [cid, cname, file ["remote"], file ["mimetype"], file ["size"]]
+
 @app.route ("/page")
 def page (was):
   return "<h1>Python</h1>"
