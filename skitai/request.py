@@ -65,6 +65,8 @@ class Request:
     version: "1.1" or "1.0".
     caller: who has sent it; `remote_addr`, `scheme` and `host` are what handlers ask for.
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
+    taken: monotonic time from which its handler is waited for: not before its body has come, nor
+        before those in front of it on the connection were answered.
     is_given_up: its client was sent away because it took too long.
     failures: where to put what its handler, or its methods, fail with unforeseen; None: nowhere.
     channel: the client's connection; None in tests without one.
@@ -93,6 +95,7 @@ class Request:
         "method",
         "path",
         "started",
+        "taken",
         "target",
         "upload",
         "version",
@@ -117,7 +120,7 @@ class Request:
         self.upload: Upload | None = None
         self.version = version
         self.caller = caller
-        self.began = began
+        self.began = self.taken = began
         self.started = 0.0
         self.is_given_up = False
         # For tests: what was logged. Else it would hold frames that hold the request.

@@ -102,6 +102,9 @@ class Document:
             raise RpcFault(
                 xml_rpc.INVALID_PARAMS, f"{MULTICALL} takes one array of methodName and params"
             )
+        if len(params[0]) > jsonrpc.CALLS_MAX:
+            message = f"{MULTICALL} makes no more than {jsonrpc.CALLS_MAX} calls"
+            raise RpcFault(xml_rpc.INVALID_PARAMS, message)
         return [self._one_of_many(entry) for entry in params[0]]
 
     def _one_of_many(self, entry: Any) -> Any:

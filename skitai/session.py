@@ -55,11 +55,12 @@ class Sessions:
     def open(self, header: str | None, is_secure: bool) -> Session:
         """The session in a request's Cookie field.
 
-        An empty one if there is none, it is over, or it is not as one of us has sealed it.
+        An empty one if there is none, it is over, or it is not as one of us has sealed it. Of
+        several, which a neighbouring domain may have added, the first that is.
         """
         for name, text in cookie.pairs(header or ""):
-            if name == cookie.SESSION:
-                return Session(self, self._payload(text), is_secure)
+            if name == cookie.SESSION and (payload := self._payload(text)) is not None:
+                return Session(self, payload, is_secure)
         return Session(self, None, is_secure)
 
     def _payload(self, text: str) -> _Payload | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import stat
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 
@@ -42,20 +44,33 @@ class UploadedFile(dict[str, Any]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Move it to `path`, which is replaced if it exists; ["local"] is `path` then.
 
-        It has the mode that a new file would have there. Raises OSError.
+        It has the mode that a new file would have there. Raises OSError; then what was there
+        still is, and nothing else.
         """
         target = os.fspath(path)
-        with open(target, "wb") as new:
-            try:
-                os.chmod(self["local"], stat.S_IMODE(os.fstat(new.fileno()).st_mode))
-                os.replace(self["local"], target)
-            except OSError as error:
-                if error.errno != errno.EXDEV:  # to another file system it is copied
-                    raise
-                with self.open() as source:
-                    shutil.copyfileobj(source, new)
-                os.unlink(self["local"])
+        beside = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}")
+        try:
+            with open(beside, "xb") as new:
+                self._move(new, target)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
         self["local"] = target
+
+    def _move(self, new: BinaryIO, target: str) -> None:
+        """new: a file beside the target, empty."""
+        local = self["local"]
+        os.chmod(local, stat.S_IMODE(os.fstat(new.fileno()).st_mode))
+        try:
+            os.replace(local, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with self.open() as source:  # to another file system it is copied
+                shutil.copyfileobj(source, new)
+            new.close()  # all of it is there, or this raises
+            os.replace(new.name, target)
+            os.unlink(local)
 
 
 class Upload:

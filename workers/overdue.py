@@ -120,5 +120,5 @@ class Overdue:
 
 
 def _since(request: Request) -> float:
-    """A long upload is no fault of the handler."""
-    return request.started or request.began
+    """A long upload is no fault of the handler, nor is a long queue on the connection."""
+    return request.started or request.taken

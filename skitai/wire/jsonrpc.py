@@ -17,6 +17,8 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
+CALLS_MAX = 1000  # of one document: a few bytes each may ask for a lot of work
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -58,6 +60,8 @@ def load(body: bytes) -> Document:
         return Document((_entry(document),), is_batch=False)
     if not document:
         raise RpcFault(INVALID_REQUEST, "Invalid Request: an empty batch")
+    if len(document) > CALLS_MAX:
+        raise RpcFault(INVALID_REQUEST, f"Invalid Request: a batch of more than {CALLS_MAX} calls")
     return Document(tuple(_entry(each) for each in document), is_batch=True)
 
 

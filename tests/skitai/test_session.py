@@ -123,6 +123,16 @@ def endless() -> list[Any]:
     return within
 
 
+def test_of_several_session_cookies_the_one_that_opens_counts() -> None:
+    """A neighbouring domain may add one of the same name, but nobody loses his session by it."""
+    session = new(user="hans")
+    field = session.field(time.time())
+    assert field is not None
+    ours = field[1].partition(";")[0]
+
+    assert SESSIONS.open(f"SESSION=nonsense; {ours}", False)["user"] == "hans"
+
+
 @pytest.mark.parametrize(
     "make",
     [

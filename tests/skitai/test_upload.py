@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,59 @@ def test_save_of_a_file_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         one.save(tmp_path / "b")
     assert one["local"] == str(tmp_path / "a")
+
+
+def test_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    """As it was, and nothing beside it."""
+    one = file(tmp_path / "a")
+    (tmp_path / "a").unlink()
+    (tmp_path / "b").write_bytes(b"older")
+    with pytest.raises(FileNotFoundError):
+        one.save(tmp_path / "b")
+
+    assert (tmp_path / "b").read_bytes() == b"older"
+    assert os.listdir(tmp_path) == ["b"]
+
+
+def test_save_to_another_file_system_where_it_does_not_fit(
+    tmp_path: Path, other_file_system: Path
+) -> None:
+    """The file stays where it was, and what was there as it was."""
+    one, target = file(tmp_path / "a"), other_file_system / "b"
+    target.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, before[1]))  # bytes
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            one.save(target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert target.read_bytes() == b"old"
+    assert os.listdir(other_file_system) == ["b"]
+    with one.open() as source:
+        assert source.read() == b"content"
+
+
+def test_save_to_itself(tmp_path: Path) -> None:
+    """Nothing to do."""
+    one = file(tmp_path / "a")
+    one.save(tmp_path / "a")
+
+    assert (tmp_path / "a").read_bytes() == b"content"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_save_to_a_link_replaces_the_link(tmp_path: Path) -> None:
+    """What it led to is none of our business."""
+    one, other = file(tmp_path / "a"), tmp_path / "other"
+    other.write_bytes(b"precious")
+    (tmp_path / "link").symlink_to(other)
+    one.save(tmp_path / "link")
+
+    assert other.read_bytes() == b"precious"
+    assert (tmp_path / "link").read_bytes() == b"content"
+    assert not (tmp_path / "link").is_symlink()
 
 
 def test_save_where_nothing_can_be_written(tmp_path: Path) -> None:

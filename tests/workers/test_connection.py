@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import weakref
 import socket
+import weakref
 from dataclasses import replace
 
 import pytest

@@ -72,7 +72,15 @@ COUNTS = """
 import os
 
 stat, looks = os.stat, []
-os.stat = lambda *args, **kwargs: looks.append(args) or stat(*args, **kwargs)
+
+
+def counting(path, *args, **kwargs):
+    if str(path).endswith(".py"):  # not the logs, which their own thread looks at
+        looks.append(path)
+    return stat(path, *args, **kwargs)
+
+
+os.stat = counting
 
 
 @app.route("/looks")

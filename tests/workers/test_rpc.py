@@ -15,6 +15,8 @@ import pytest
 from operator_session import Home
 from served import Reply, Server
 
+from skitai.wire.jsonrpc import CALLS_MAX
+
 APP = (Path(__file__).parent / "app_of_calls.py").read_text()
 ROUTES = """
 / = {app}/calls
@@ -201,6 +203,18 @@ def test_multicall_that_is_none(xml: Any, params: tuple[Any, ...]) -> None:
     """It takes one array."""
     with pytest.raises(xmlrpc.client.Fault, match="takes one array"):
         xml.system.multicall(*params)
+
+
+def test_document_of_more_calls_than_anybody_needs(xml: Any, server: Server) -> None:
+    """It is refused whole: a few bytes each could ask for a lot of work."""
+    calls = [{"methodName": "hello", "params": []}] * (CALLS_MAX + 1)
+    with pytest.raises(xmlrpc.client.Fault, match="no more than 1000 calls"):
+        xml.system.multicall(calls)
+
+    batch = [{"jsonrpc": "2.0", "method": "hello", "id": 1}] * (CALLS_MAX + 1)
+    kind = {"content-type": "application/json-rpc"}
+    reply = server.request("POST", "/rpc3", json.dumps(batch).encode(), kind)
+    assert "a batch of more than 1000 calls" in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,7 @@ class Arrival:
         )
         sink = self._sink
         if sink is not None:
+            request.taken = monotonic()
             if sink.finish(request):
                 sink = None
             self._sink = None

@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol, cast
 
 import httptools
@@ -435,6 +436,7 @@ class ClientConnection(asyncio.Protocol):
             self._send_refusal(entry)
         elif entry is not None:
             self._in_hand, self._keep_alive = entry.request, entry.keep_alive
+            entry.request.taken = monotonic()
             self._connections.began()
             if self._is_queue_full and len(self._queue) < PIPELINE_MAX:
                 self._is_queue_full = False
