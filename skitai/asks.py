@@ -116,8 +116,12 @@ def http(
     Raises WrongUse for what cannot be sent, TypeError for a value JSON cannot carry, OSError for a
     file that cannot be read.
     """
+    times = FOLLOWED if follow is True else int(follow)
     if method is None:
-        method = "GET" if params is None and json is None else "POST"
+        if params is None and json is None:
+            start = b"GET %b HTTP/1.1\r\n" % target
+            return Ask(start, _ours(given) + given.lines, b"", True, True, times, passed)
+        method = "POST"
     method = method.upper()
     if not _METHOD.fullmatch(method) or method == "CONNECT":
         raise WrongUse(f"method={method!r} is none that a server can be asked with")
@@ -141,7 +145,7 @@ def http(
         body,
         idempotent=method in _IDEMPOTENT,
         expects_body=method != "HEAD",
-        follow=FOLLOWED if follow is True else int(follow),
+        follow=times,
         passed=passed,
     )
 

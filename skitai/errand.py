@@ -25,7 +25,7 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 
 from skitai.engine import Call, Engine
 from skitai.errors import ClientGone
@@ -54,6 +54,7 @@ class Errand:
         "_engine",
         "_is_told",
         "_lines",
+        "_whole",
         "deadline",
         "is_client_gone",
     )
@@ -65,15 +66,18 @@ class Errand:
         self._crowd = _CROWD
         self.deadline = _deadline(request, timeout)
         self._lines = dict(_passed_on(request))
+        self._whole = b"".join(self._lines.values())
         self._is_told = False  # the handler has had its ClientGone
         self.is_client_gone = False
         request.errand = self
         if request.gone:  # looked at only now: from here on the loop would tell
             self.is_client_gone = True
 
-    def lines(self, given: Container[str] = ()) -> bytes:
+    def lines(self, given: frozenset[str] = frozenset()) -> bytes:
         """The header lines for a call that is sent now. given: names the app has set itself."""
-        lines = b"".join(line for name, line in self._lines.items() if name not in given)
+        lines = self._whole
+        if given:
+            lines = b"".join(line for name, line in self._lines.items() if name not in given)
         if self.deadline is NEVER or _DEADLINE in given:
             return lines
         left = max(0, int((self.deadline - time.monotonic()) * 1000))

@@ -1,7 +1,7 @@
 """Waiting for calls: what every handle of `was` can do once something was sent.
 
-A handle sends without blocking and collects later. A `Gathering` says what to wait for and what to
-make of it; here a plain handler parks for it and an async one awaits it. Neither knows sockets.
+A handle sends without blocking and collects later. A `Gathering` says what to wait for; here a
+plain handler parks for it, and an async one awaits it. Neither knows sockets.
 
 A handle belongs to the handler that made it and is used by one thread at a time.
 """
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Container, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterator, Sequence
 from typing import Any, Literal
 
-from skitai.collecting import Collection, Enough, Filter, Gathering
+from skitai.collecting import Collection, Filter
 from skitai.decoding import Decode
 from skitai.engine import Ask, Call, Engine, Members, Origin, Reach
 from skitai.errand import Errand
 from skitai.errors import WrongUse
+from skitai.gathering import Enough, Gathering
 from skitai.keeping import Keeping, Source
 from skitai.results import Result, Results
 
@@ -65,9 +66,11 @@ class Waiting(ABC):
 
         Raises WrongUse, without waiting, when there are several results.
         """
-        asked = sum(len(each) for each in self._collections())
-        if asked != 1:
-            raise WrongUse(f"{asked} results are on their way: take them with getswait()")
+        if self._results is None:
+            collections = self._collections()
+            if len(collections) > 1 or len(collections[0]) > 1:
+                asked = sum(len(each) for each in collections)
+                raise WrongUse(f"{asked} results are on their way: take them with getswait()")
         return self.getswait(timeout)[0]
 
     def getswait(
@@ -84,11 +87,18 @@ class Waiting(ABC):
         quorum: the same, or "majority"; and the wait ends as well when they cannot come any more,
             because too many have failed.
         """
-        if self._results is not None:
-            return self._results
-        for _ in self._land(timeout, self._enough(first, quorum), one_by_one=False):
-            pass
-        return self._finish()
+        if self._results is None:
+            gathering = self._gathering(timeout, self._enough(first, quorum))
+            try:
+                gathering.land()
+                while wanted := gathering.wanted():
+                    in_time = self._engine.wait(gathering.call, wanted, gathering.deadline)
+                    gathering.waited(in_time)
+                    gathering.land()
+            finally:
+                gathering.close()
+            self._results = self._finish()
+        return self._results
 
     def wait(
         self,
@@ -122,50 +132,27 @@ class Waiting(ABC):
 
     # --- inside ---
 
-    def _land(
-        self, timeout: float | None, enough: Enough | None, *, one_by_one: bool
-    ) -> Iterator[Result]:
-        gathering = self._gathering(timeout, enough, one_by_one=one_by_one)
-        try:
-            yield from gathering.land()
-            while wanted := gathering.wanted():
-                in_time = self._engine.wait(gathering.call, wanted, gathering.deadline)
-                gathering.waited(in_time)
-                yield from gathering.land()
-        finally:
-            gathering.close()
-
-    async def _land_async(
-        self, timeout: float | None, enough: Enough | None, *, one_by_one: bool
-    ) -> AsyncIterator[Result]:
-        gathering = self._gathering(timeout, enough, one_by_one=one_by_one)
-        try:
-            for result in gathering.land():
-                yield result
-            while wanted := gathering.wanted():
-                in_time = await self._engine.wait_async(gathering.call, wanted, gathering.deadline)
-                gathering.waited(in_time)
-                for result in gathering.land():
-                    yield result
-        except asyncio.CancelledError:
-            gathering.cancel()
-            raise
-        finally:
-            gathering.close()
-
     async def _wait(
         self, timeout: float | None, first: int | None, quorum: Quorum | None
     ) -> Result | Results:
         if self._results is None:
-            landing = self._land_async(timeout, self._enough(first, quorum), one_by_one=False)
-            async for _ in landing:
-                pass
-            self._finish()
-        assert self._results is not None
+            gathering = self._gathering(timeout, self._enough(first, quorum))
+            try:
+                gathering.land()
+                while wanted := gathering.wanted():
+                    wait = self._engine.wait_async(gathering.call, wanted, gathering.deadline)
+                    gathering.waited(await wait)
+                    gathering.land()
+            except asyncio.CancelledError:
+                gathering.cancel()
+                raise
+            finally:
+                gathering.close()
+            self._results = self._finish()
         return self._results[0] if self._gives_one else self._results
 
     def _gathering(
-        self, timeout: float | None, enough: Enough | None, *, one_by_one: bool
+        self, timeout: float | None, enough: Enough | None, *, one_by_one: bool = False
     ) -> Gathering:
         collections = self._collections()
         deadline = self._deadline(timeout)
@@ -198,15 +185,35 @@ class AsCompleted:
     def __iter__(self) -> Iterator[Result]:
         waiting = self._waiting
         yield from _so_far(waiting)
-        yield from waiting._land(self._timeout, None, one_by_one=True)
+        gathering = waiting._gathering(self._timeout, None, one_by_one=True)
+        try:
+            yield from gathering.land()
+            while wanted := gathering.wanted():
+                in_time = waiting._engine.wait(gathering.call, wanted, gathering.deadline)
+                gathering.waited(in_time)
+                yield from gathering.land()
+        finally:
+            gathering.close()
         waiting._finish()
 
     async def __aiter__(self) -> AsyncIterator[Result]:
         waiting = self._waiting
         for result in _so_far(waiting):
             yield result
-        async for result in waiting._land_async(self._timeout, None, one_by_one=True):
-            yield result
+        gathering = waiting._gathering(self._timeout, None, one_by_one=True)
+        try:
+            for result in gathering.land():
+                yield result
+            while wanted := gathering.wanted():
+                wait = waiting._engine.wait_async(gathering.call, wanted, gathering.deadline)
+                gathering.waited(await wait)
+                for result in gathering.land():
+                    yield result
+        except asyncio.CancelledError:
+            gathering.cancel()
+            raise
+        finally:
+            gathering.close()
         waiting._finish()
 
 
@@ -254,7 +261,7 @@ class Handle(Waiting):
         if self._errand is not None:
             self._errand.sent(call)
 
-    def _passed(self, given: Container[str]) -> bytes:
+    def _passed(self, given: frozenset[str]) -> bytes:
         """Header lines passed on of the request in hand. given: names the app has set itself."""
         return b"" if self._errand is None else self._errand.lines(given)
 

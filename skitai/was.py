@@ -23,7 +23,7 @@ from skitai.table import Found
 if TYPE_CHECKING:
     import logging
 
-    from skitai.resources import Cluster, Lifetime, Queue, Threads
+    from skitai.resources import Cluster, Lifetime, Queue, Resource, Threads
     from skitai.wasc import Server, Wasc
 
 
@@ -46,6 +46,7 @@ class WAS(Asking):
         lifetime: Lifetime
         apps: Mapping[str, Application]  # by the prefix of their route
         clusters: Mapping[str, Cluster]  # by name, without the @
+        rcache: Resource
 
     def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
         self._wasc = wasc

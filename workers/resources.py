@@ -16,6 +16,7 @@ from skitai.app import Application
 from skitai.wasc import Wasc
 
 from .clients.cluster import Cluster, ClusterMember
+from .clients.flights import Flights
 from .scoreboard import Field, Slot
 from .settings import AppRoute, Settings
 from .threads import HandlerThreads
@@ -28,6 +29,7 @@ def register(
     slot: Slot,
     apps: Mapping[str, Application],
     clusters: Mapping[str, Cluster],
+    flights: Flights,
 ) -> None:
     """Give them all to `was`. apps: by the file of their route."""
     # Annotated as `was` promises them, since `register` takes anything.
@@ -40,6 +42,7 @@ def register(
     wasc.register("lifetime", lifetime)
     wasc.register("apps", Apps(settings, apps))
     wasc.register("clusters", clusters_seen)
+    wasc.register("rcache", ResultCache(flights))
 
 
 class Threads:
@@ -104,6 +107,16 @@ class Lifetime:
 
     def status(self) -> dict[str, Any]:
         return {"started": self.started, "uptime": self.uptime, "requests": self.requests}
+
+
+class ResultCache:
+    """The results that are kept."""
+
+    def __init__(self, flights: Flights) -> None:
+        self._flights = flights
+
+    def status(self) -> dict[str, Any]:
+        return self._flights.status()
 
 
 class Apps(Mapping[str, Application]):

@@ -96,8 +96,15 @@ class WebSite:
             settings.request_timeout,
         )
         clusters = self._fanout.clusters
-        resources.register(self._wasc, settings, self._threads, self._slot, self._apps, clusters)
-        self._wasc.register("rcache", self._flights.seen)
+        resources.register(
+            self._wasc,
+            settings,
+            self._threads,
+            self._slot,
+            self._apps,
+            clusters,
+            self._flights,
+        )
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
         self._dispatcher = Dispatcher(

@@ -109,7 +109,7 @@ def test_a_quorum_that_cannot_be_had_ends_the_wait(town: Town) -> None:
     """One of two members refuses, so there is no majority; the other one hangs."""
     told = town.ask("/quorum", cluster="failing/path")
     assert [each[0] for each in told] == [0, 1]
-    assert told[1][3].endswith("2 normal results cannot be had any more")
+    assert told[1][3].endswith("which cannot be had any more")
 
 
 @pytest.mark.parametrize("path", ["/as-completed", "/as-completed-async"])

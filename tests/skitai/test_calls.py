@@ -428,7 +428,7 @@ def test_a_quorum_that_cannot_be_had_is_not_waited_for() -> None:
     engine, s = five([failed(0), failed(1), failed(2)])
     results = s.getswait(quorum="majority")
     assert results.status == [2, 2, 2, 1, 1]
-    assert results[4].msg.endswith("3 normal results cannot be had any more")
+    assert results[4].msg.endswith("3 normal results were wanted, which cannot be had any more")
     assert engine.cancelled == engine.sent
 
 
@@ -489,7 +489,7 @@ def test_a_loop_that_is_left_gives_nothing_up() -> None:
         assert result.data == "c"
         break
     assert engine.cancelled == []
-    assert [result.data for result in s.as_completed()] == ["c", "a", "b"]
+    assert [result.data for result in s.as_completed()] == ["a", "c", "b"]
     assert [result.data for result in s.getswait()] == ["a", "b", "c"]
     assert filtered == ["c", "a", "b"]
 

@@ -1,0 +1,189 @@
+"""One flight: a call on its way for all who ask the same. See `flights`.
+
+Runs on the loop. Its replies land in one list that all who have joined have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from skitai import rcache
+from skitai.engine import Call, Keep
+from skitai.rcache import Hit, Key, Store
+from skitai.results import Status
+from skitaid.workers.handoff import Handoff
+
+log = logging.getLogger(__name__)
+
+REFRESH_TIMEOUT = 30.0  # seconds, after which a refresh is given up
+
+
+class Home(Protocol):
+    """Where flights come from: `Flights`, whose methods these are."""
+
+    store: Store
+
+    def send(self, call: Call) -> None: ...
+
+    def recall(self, call: Call) -> None: ...
+
+    def tell(self, call: Call) -> None: ...
+
+    def arrived(self, call: Call) -> None: ...
+
+    def judge(self, flight: Flight) -> None: ...
+
+    def timer(self, when: float, act: Callable[[], None]) -> asyncio.TimerHandle: ...
+
+    def over(self, flight: Flight) -> None: ...
+
+
+class Flight:
+    """One call for all who ask the same. call: its own; the others have its replies."""
+
+    __slots__ = ("_home", "_is_refresh", "_joined", "_timer", "call", "keep", "key")
+
+    def __init__(self, home: Home, key: Key, asked: Call, keep: Keep) -> None:
+        self._home = home
+        self.key = key
+        self.keep = keep
+        self.call = Call(asked.target, asked.ask, math.inf)
+        self.call.nodes = asked.nodes
+        self._joined: dict[Call, None] = {}  # in order
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_refresh = False
+
+    # --- who waits ---
+
+    def join(self, call: Call) -> None:
+        """Answer one more."""
+        self._joined[call] = None
+        self._share(call)
+
+    def leave(self, call: Call) -> None:
+        """One of them waits no more."""
+        self._joined.pop(call, None)
+        call.replies = list(call.replies)  # what comes later is not for it
+        if not self._joined and not self._is_refresh and not self.call.is_complete:
+            self._give_up()
+
+    def _share(self, call: Call) -> None:
+        call.nodes, call.replies = self.call.nodes, self.call.replies
+        if call.replies:
+            self._home.tell(call)
+
+    # --- its way ---
+
+    def looked(self, hit: Hit | None) -> None:
+        """The cache has been asked."""
+        if self.call.cancelled:
+            return
+        if hit is None:
+            self._ask()
+            self._expire()
+            return
+        for call in self._let_go():
+            hit.entry.give(call)
+            self._home.tell(call)
+        if hit.is_due:
+            self.refresh()
+        else:
+            self._home.over(self)
+
+    def refresh(self) -> None:
+        """Ask, though nobody waits."""
+        self._is_refresh = True
+        self.call.expires = time.monotonic() + REFRESH_TIMEOUT
+        self._ask()
+
+    def release(self) -> None:
+        """`Waiter`: a reply has landed."""
+        for call in self._joined:
+            self._share(call)
+        if not self.call.is_complete:
+            self._listen()
+            return
+        self._let_go()
+        if all(reply.status is Status.NORMAL for reply in self.call.replies):
+            self._home.judge(self)
+        else:
+            self.settle(is_good=False)
+
+    def settle(self, is_good: bool) -> None:
+        """It is known whether the replies may be kept."""
+        if is_good:
+            keep = self.keep
+            self._home.store.put(self.key, rcache.entry_of(self.call, keep.seconds, keep.stale))
+        self._home.over(self)
+
+    def close(self) -> None:
+        """For the end of the worker."""
+        self._stop_timer()
+        self._home.recall(self.call)
+
+    def _ask(self) -> None:
+        self._listen()
+        self._home.send(self.call)
+
+    def _listen(self) -> None:
+        # Only the loop releases, and the loop is where we are, so this needs no lock.
+        self.call.wanted = len(self.call.replies) + 1
+        self.call.waiter = self
+
+    def _let_go(self) -> list[Call]:
+        """Nobody is joined any more, as all there is to have is there."""
+        self._stop_timer()
+        calls = list(self._joined)
+        self._joined.clear()
+        for call in calls:
+            self._home.arrived(call)
+        return calls
+
+    def _expire(self) -> None:
+        """Look when the last one stops to wait; that may be put off meanwhile."""
+        if self.call.is_complete:
+            return
+        latest = max((call.expires for call in self._joined), default=0.0)
+        if latest <= time.monotonic():
+            self._let_go()
+            self._give_up()
+        else:
+            self._timer = self._home.timer(latest, self._expire)
+
+    def _give_up(self) -> None:
+        self._stop_timer()
+        self.call.cancelled = True
+        self._home.recall(self.call)
+        self._home.over(self)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Judging:
+    """A `Job` and a `LoopTask`: whether the replies of a flight may be kept."""
+
+    __slots__ = ("_flight", "_handoff", "_is_good")
+
+    def __init__(self, flight: Flight, handoff: Handoff) -> None:
+        self._flight = flight
+        self._handoff = handoff
+        self._is_good = False
+
+    def run(self) -> None:
+        flight = self._flight
+        try:
+            self._is_good = rcache.is_good(flight.call, flight.keep)
+        except Exception:  # a defect of ours: then it is not kept
+            log.exception("replies of %s could not be read", ", ".join(flight.call.nodes))
+        self._handoff.post(self)
+
+    def on_loop(self) -> None:
+        self._flight.settle(self._is_good)
