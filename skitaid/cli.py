@@ -18,8 +18,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 import msgspec
 
+from skitaid import by_name, conf, enabling, masters, scaffold
 from skitaid import check as checking
-from skitaid import conf, enabling, masters, scaffold
 from skitaid import logs as server_logs
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
@@ -194,7 +194,7 @@ def stop(paths: Paths, names: tuple[str, ...], graceful: bool) -> None:
     with telling(paths, names, click.echo):
         pid = None if names else command.stop(paths, graceful)
         if names:
-            command.stop_servers(paths, names, graceful)
+            by_name.stop(paths, names, graceful)
     if names:
         click.echo("\n".join(f"{name} is stopped" for name in names))
     else:
@@ -210,7 +210,11 @@ def restart(paths: Paths, names: tuple[str, ...]) -> None:
     Masters restart in place and replace their workers one by one, so no request is lost. If that
     would not come up, it says why, and the old ones go on.
     """
-    _tell_start(paths, command.restart(paths, names, click.echo))
+    alone, outcome = by_name.restart(paths, names, click.echo)
+    for name in alone:
+        click.echo(f"{name} is restarted")
+    if outcome:
+        _tell_start(paths, outcome)
 
 
 @main.command("reload")
@@ -308,8 +312,8 @@ def rotate(paths: Paths, names: tuple[str, ...]) -> None:
 
     For who has moved the old ones away, as logrotate does.
     """
-    command.rotate(paths, names)
-    click.echo("\n".join(f"{name} writes to new logs" for name in names or ["skitaid"]))
+    done = by_name.rotate(paths, names)
+    click.echo("\n".join(f"{name} writes to new logs" for name in done))
 
 
 def _tell_start(paths: Paths, outcome: FleetStatus) -> None:

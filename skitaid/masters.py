@@ -7,21 +7,35 @@ has to know.
 
 from __future__ import annotations
 
+import logging
+import signal
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from skitaid.errors import SkitaidError
 from skitaid.paths import Paths
-from skitaid.pidfile import holder
+from skitaid.pidfile import holder, holding_process
 from skitaid.places import server_control, server_pid
 from skitaid.silence import why_silent
 from skitaid.supervisor.control_call import NoAnswer, ask
-from skitaid.supervisor.control_records import Refused, Reload, Reply, Restart, Status
+from skitaid.supervisor.control_records import (
+    Refused,
+    Reload,
+    Reply,
+    Restart,
+    Rotate,
+    ServerStatus,
+    Start,
+    Status,
+    Stop,
+)
 
 PATIENCE = 5.0  # seconds for an answer that needs no waiting
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+
+log = logging.getLogger(__name__)
 
 
 def reload(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> list[str]:
@@ -40,6 +54,36 @@ def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> 
     As `reload`, but the master too becomes what is installed now. Its process stays the same.
     """
     return _each(paths, names, lambda name: _ask(paths, name, Restart(), told))
+
+
+def start(paths: Paths, names: Sequence[str]) -> list[str]:
+    """Workers of these servers that wait for their next try are forked now."""
+    return _each(paths, names, lambda name: _ask(paths, name, Start()))
+
+
+def stop(paths: Paths, names: Sequence[str], graceful: bool) -> list[str]:
+    """End these servers; comes back when their masters are gone."""
+    return _each(paths, names, lambda name: _stop(paths, name, graceful))
+
+
+def rotate(paths: Paths, names: Sequence[str]) -> list[str]:
+    """New log files for these servers."""
+    return _each(paths, names, lambda name: _ask(paths, name, Rotate()))
+
+
+def wait_if_stopping(paths: Paths, name: str) -> None:
+    """Wait for the end of a master of this server that ends anyhow; not for one that serves on.
+
+    Such a one has lost its fleet, say, and finishes what it has in hand: for its `drain_timeout`
+    at most.
+    """
+    process = holding_process(server_pid(paths, name))
+    if process is None:
+        return
+    if _is_stopping(paths, name):
+        log.warning("server %s is still stopping (pid %d): waiting for its end", name, process.pid)
+        process.wait()
+    process.close()
 
 
 def running(paths: Paths) -> list[str]:
@@ -65,7 +109,37 @@ def _failure(do: Callable[[str], None], name: str) -> str:
     return ""
 
 
-def _ask(paths: Paths, name: str, request: msgspec.Struct, told: Callable[[str], None]) -> None:
+def _stop(paths: Paths, name: str, graceful: bool) -> None:
+    process = holding_process(server_pid(paths, name))
+    if process is None:
+        return  # it has just gone by itself
+    try:
+        process.send(signal.SIGCONT)  # else it would never hear of it, if somebody has stopped it
+        _ask(paths, name, Stop(graceful))
+        process.wait()
+    except ProcessLookupError:
+        pass  # the same
+    except PermissionError:
+        message = f"{name} (pid {process.pid}) belongs to another user, who may stop it"
+        raise SkitaidError(message) from None
+    finally:
+        process.close()
+
+
+def _is_stopping(paths: Paths, name: str) -> bool:
+    try:
+        status = ask(str(server_control(paths, name)), Status(), _reply, PATIENCE)
+    except NoAnswer:
+        return False
+    return isinstance(status, ServerStatus) and status.state == "stopping"
+
+
+def _ask(
+    paths: Paths,
+    name: str,
+    request: msgspec.Struct,
+    told: Callable[[str], None] = lambda text: None,
+) -> None:
     control = str(server_control(paths, name))
     try:
         ask(control, Status(), _reply, PATIENCE)  # if it is awake, the rest may take its time

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from skitaid.errors import SkitaidError
+from skitaid.supervisor.pidfd import Pidfd
 
 
 class AlreadyRunning(SkitaidError):
@@ -65,6 +66,21 @@ def holder(path: Path) -> int | None:
         return _pid(descriptor)
     finally:
         os.close(descriptor)
+    return None
+
+
+def holding_process(path: Path) -> Pidfd | None:
+    """Who holds the file, held so that its pid cannot become somebody else's."""
+    pid = holder(path)
+    if not pid:
+        return None
+    try:
+        process = Pidfd(pid)
+    except ProcessLookupError:
+        return None
+    if holder(path) == pid:
+        return process
+    process.close()
     return None
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from skitaid import masters
 from skitaid.conf import load_server
 from skitaid.errors import SkitaidError
 from skitaid.notices import notices
@@ -23,7 +26,7 @@ from skitaid.supervisor.listeners import CannotListen, listen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.open_files import raise_limit
-from skitaid.supervisor.orders import ORDERS
+from skitaid.supervisor.orders import ENDS, ORDERS
 from skitaid.supervisor.preload import preload
 from skitaid.supervisor.privileges import let_others_enter
 from skitaid.supervisor.service_manager import ServiceManager
@@ -53,7 +56,7 @@ def serve(
     program before this one in the same process has left. Raises `SkitaidError` if the server
     cannot even begin.
     """
-    hold(ORDERS)
+    _hold_orders(is_first=legacy_fd is None)
     raise_limit()
     let_others_enter()
     service_manager = ServiceManager()
@@ -63,6 +66,8 @@ def serve(
     notify = _given("--notify-fd", notify_fd, Notify) or Notify(None)
     lifeline = _given("--lifeline-fd", left.lifeline if left else lifeline_fd, Lifeline)
     held = left.pid_file if left else None
+    if not left:
+        masters.wait_if_stopping(paths, conf.stem)
     pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}", held)
     try:
         logs = log.set_up(settings.name, settings.worker.logs)
@@ -87,6 +92,19 @@ def serve(
         raise SkitaidError(f"server {settings.name}: {error}") from None
     finally:
         pid_file.remove()
+
+
+def _hold_orders(*, is_first: bool) -> None:
+    """Until the master hears them. What ends a server ends a start, too, whatever an app imports.
+
+    Not if there are workers to be told, and not as process 1, to which the kernel does not
+    deliver what it has no handler for.
+    """
+    if not is_first or os.getpid() == 1:
+        hold(ORDERS)
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an import may catch KeyboardInterrupt
+    hold(ORDERS.keys() - set(ENDS))
 
 
 def _settings(conf: Path, run_dir: Path, left: Legacy | None) -> tuple[Settings, str]:

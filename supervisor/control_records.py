@@ -15,6 +15,14 @@ class Stop(msgspec.Struct, tag=True, frozen=True):
     graceful: bool = False
 
 
+class Start(msgspec.Struct, tag=True, frozen=True):
+    """Fork at once who is missing, whatever the back-off says. Answered with `Done`."""
+
+
+class Rotate(msgspec.Struct, tag=True, frozen=True):
+    """Write to new log files. Answered with `Done`."""
+
+
 class Reload(msgspec.Struct, tag=True, frozen=True):
     """Read conf and apps again. Answered when the last old worker is gone, or it has failed.
 
@@ -26,7 +34,7 @@ class Restart(msgspec.Struct, tag=True, frozen=True):
     """Run the program anew in the same process. Answered as `Reload` is, by the new program."""
 
 
-Request = Status | Stop | Reload | Restart
+Request = Status | Start | Stop | Rotate | Reload | Restart
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

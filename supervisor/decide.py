@@ -30,7 +30,7 @@ from skitaid.supervisor.actions import (
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
-from skitaid.supervisor.control_records import Done, Reload, Restart, Status, Stop
+from skitaid.supervisor.control_records import Done, Reload, Restart, Rotate, Start, Status, Stop
 from skitaid.supervisor.events import (
     Asked,
     BecameNothing,
@@ -218,6 +218,12 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
     match event.request:
         case Status():
             return [Answer(event.ticket, status(book, now))]
+        case Start():
+            book.forgive()
+            return [Answer(event.ticket, Done())]
+        case Rotate():
+            reopened = _reopen_logs(book, LogsMoved("control socket"))
+            return [*reopened, Answer(event.ticket, Done())]
         case Stop(graceful=graceful):
             wanted = StopWanted(graceful, "control socket")
             return [Answer(event.ticket, Done()), *stop(book, wanted, now)]

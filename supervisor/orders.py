@@ -25,5 +25,8 @@ ORDERS: dict[signal.Signals, Event] = {
     signal.SIGTTOU: CountWanted(by=-1, cause="SIGTTOU"),
 }
 
+# What ends a server, and may do so before it serves.
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
 # What comes the same way, from the kernel.
 NEWS: dict[signal.Signals, Event] = {**ORDERS, signal.SIGCHLD: ChildDied()}

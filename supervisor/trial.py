@@ -21,10 +21,10 @@ class Trial:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said
             )
+            self._pidfd = _hold(self._process)
         except OSError:
             os.close(self._said)
             raise
-        self._pidfd = Pidfd(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -51,3 +51,13 @@ class Trial:
         """Let go; all that a forked child may do."""
         self._pidfd.close()
         os.close(self._said)
+
+
+def _hold(process: subprocess.Popen[bytes]) -> Pidfd:
+    """A trial that cannot be watched must not live: nobody would ever know of it."""
+    try:
+        return Pidfd(process.pid)
+    except OSError:  # out of descriptors
+        process.kill()
+        process.wait()
+        raise

@@ -59,7 +59,6 @@ FromMaster = Retire | Stop | ReopenLogs
 
 EXIT_CLEAN = 0
 EXIT_BOOT_FAILED = 1
-EXIT_RESTART = 3
 
 _encoder = msgspec.msgpack.Encoder()
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)

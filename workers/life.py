@@ -2,7 +2,7 @@
 
 Runs on the loop of the worker's main thread. Moves are made by the master's records on the
 control pipe, by signals, and by the end of the pipe: a worker whose master is gone finishes what
-it has in hand and leaves, so there are never orphans.
+it has in hand and leaves, so there are never orphans (one that hangs is ended by its watchdog).
 
     serving --Retire, end of pipe--> retiring --last connection closed, or time up--> over
     serving, retiring --Stop, TERM--> over
@@ -11,7 +11,6 @@ it has in hand and leaves, so there are never orphans.
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import logging
 import signal
 import socket
@@ -21,8 +20,6 @@ from enum import Enum
 from . import control
 from .scoreboard import Field, Slot, State
 from .site import WebSite
-
-MARGIN = 1.0  # seconds after drain_timeout: who is there then is hung
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +103,6 @@ class Life:
                 case None:
                     self._loop.remove_reader(self._pipe.fileno())
                     log.error("the master is gone: finishing what is in hand, then leaving")
-                    # Nobody else would end a worker that hangs in the shutdown of an app.
-                    faulthandler.dump_traceback_later(self._drain_timeout + MARGIN, exit=True)
                     self.retire()
                     return
                 case control.Retire():

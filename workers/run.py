@@ -45,7 +45,7 @@ def main(
     master has imported them.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
-    watchdog = Watchdog()  # before any other thread
+    watchdog = Watchdog(pipe, settings.drain_timeout)  # before any other thread
     logs = ProcessLogs(f"{settings.name}/{ordinal}", settings.logs)
     logs.start_writer()
     slot = scoreboard[ordinal]

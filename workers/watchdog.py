@@ -12,6 +12,11 @@ other thread exists, and all later ones inherit that. Nothing polls, and nothing
 loop or on the main thread, which are what may hang. Rejected: a handler in Python (it runs in
 the main thread, when that comes round to it) and `signal.set_wakeup_fd` (it is uvloop's).
 
+A second thread looks to the end of the control pipe, which says that the master is gone: who
+hangs then would never hear of it, nobody would end him, and he would keep the port for ever. So he
+gets as long as a drain takes, and ends with the stacks on stderr. (Not if an extension keeps the
+GIL for ever.)
+
 Programs that an app runs inherit the blocked signal too; a signal that comes while the requests
 are being written is answered with the stacks alone.
 """
@@ -20,7 +25,9 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import select
 import signal
+import socket
 import threading
 from collections.abc import Callable
 
@@ -28,17 +35,23 @@ log = logging.getLogger(__name__)
 
 SIGNAL = signal.SIGUSR2
 STDERR = 2  # whatever it leads to by then
+MARGIN = 1.0  # seconds after drain_timeout: who is there then is hung
 
 
 class Watchdog:
     """One per worker process, made before any other thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipe: socket.socket, drain_timeout: float) -> None:
+        """`pipe`: this worker's end of the control pipe, of which nothing is read."""
         # Who has the requests; while the apps are imported, nobody.
         self.report: Callable[[], str] = _booting
         signal.pthread_sigmask(signal.SIG_BLOCK, (SIGNAL,))
         faulthandler.register(SIGNAL, file=STDERR, all_threads=True, chain=False)
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        leaves_within = drain_timeout + MARGIN
+        threading.Thread(
+            target=_outlive_master, args=(pipe, leaves_within), name="lifeline", daemon=True
+        ).start()
 
     def _watch(self) -> None:
         """In the thread."""
@@ -49,6 +62,14 @@ class Watchdog:
                 log.warning("%s", self.report())
             except Exception:  # what it looks at is in motion; the next signal finds it elsewhere
                 log.exception("the requests in hand could not be listed")
+
+
+def _outlive_master(pipe: socket.socket, seconds: float) -> None:
+    """In the other thread."""
+    poll = select.poll()
+    poll.register(pipe, 0)  # for POLLHUP, which is always told
+    poll.poll()
+    faulthandler.dump_traceback_later(seconds, file=STDERR, exit=True)
 
 
 def _booting() -> str:

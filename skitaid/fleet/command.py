@@ -29,13 +29,12 @@ from skitaid.fleet.records import (
 )
 from skitaid.log_tail import part, size
 from skitaid.paths import Paths
-from skitaid.pidfile import AlreadyRunning, holder
+from skitaid.pidfile import AlreadyRunning, holder, holding_process
 from skitaid.places import fleet_control, fleet_log, fleet_pid
 from skitaid.silence import why_silent
 from skitaid.supervisor.control_call import NoAnswer, ask
 from skitaid.supervisor.control_records import Refused
 from skitaid.supervisor.notify import Notify
-from skitaid.supervisor.pidfd import Pidfd
 from skitaid.supervisor.privileges import let_others_enter
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
@@ -87,9 +86,17 @@ def run(paths: Paths, notify: Notify | None = None, log_path: Path | None = None
 
 
 def start_servers(paths: Paths, names: Sequence[str]) -> FleetStatus:
-    """Start these servers of the running fleet; return when each is up or has failed."""
+    """Start these servers of the running fleet; return when each is up or has failed.
+
+    Of those that are up, workers that wait for their next try are tried at once.
+    """
     _check_confs(paths, names)
-    return _ask(paths, Start(list(names)))
+    up = _up(paths)
+    outcome = _ask(paths, Start(list(names)))
+    again = [name for name in names if name in up]
+    if again:
+        masters.start(paths, again)
+    return outcome
 
 
 def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> FleetStatus:
@@ -103,7 +110,7 @@ def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> 
         return start(paths)
     wanted = names or paths.enabled()
     _check_confs(paths, wanted)
-    up = [server.name for server in status(paths).servers if server.state == "running"]
+    up = _up(paths)
     if not names:
         _stop_others(paths, wanted, graceful=True)
     outcome = _ask(paths, Start(list(wanted)))
@@ -111,6 +118,10 @@ def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> 
     if again:
         masters.restart(paths, again, told)
     return outcome
+
+
+def _up(paths: Paths) -> list[str]:
+    return [server.name for server in status(paths).servers if server.state == "running"]
 
 
 def _stop_others(paths: Paths, wanted: Sequence[str], graceful: bool) -> None:
@@ -141,7 +152,7 @@ def stop_servers(paths: Paths, names: Sequence[str], graceful: bool) -> FleetSta
 
 def stop(paths: Paths, graceful: bool) -> int | None:
     """Stop the whole fleet; return its pid when it is gone. None if it did not run."""
-    process = _fleet_process(paths)
+    process = holding_process(fleet_pid(paths))
     if process is None:
         return None
     try:
@@ -197,23 +208,8 @@ def _complaints(paths: Paths, name: str) -> tuple[Complaint, ...]:
     return ()
 
 
-def _fleet_process(paths: Paths) -> Pidfd | None:
-    """The running fleet, held so that its pid cannot become somebody else's."""
-    pid = holder(fleet_pid(paths))
-    if pid is None:
-        return None
-    try:
-        process = Pidfd(pid)
-    except ProcessLookupError:
-        return None
-    if holder(fleet_pid(paths)) == pid:
-        return process
-    process.close()
-    return None
-
-
 def _wait_gone(paths: Paths) -> None:
-    process = _fleet_process(paths)
+    process = holding_process(fleet_pid(paths))
     if process:
         process.wait()
         process.close()

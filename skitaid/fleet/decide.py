@@ -1,8 +1,8 @@
 """What the fleet does about what happened: pure, like the master's `decide`.
 
-A master's exit code says what it wants: 0 it was shut down and stays down, 3 start it again
-now, anything else is a failure and tried again with growing pauses. One broken server never
-touches the others; only a fleet of which no server comes up at its start ends itself.
+A master's exit code says how it ended: 0 it was shut down and stays down, anything else is a
+failure and tried again with growing pauses. One broken server never touches the others; only a
+fleet of which no server comes up at its start ends itself.
 
 Who is to be started is only queued. After every event `_settle` starts as many as may be
 starting at once, so that a machine with 50 servers does not import 50 apps at the same time.
@@ -46,7 +46,7 @@ from skitaid.supervisor.actions import Bury, Exit, Log
 from skitaid.supervisor.control_records import Refused
 from skitaid.supervisor.events import ChildDied, StopWanted, TimePassed
 from skitaid.supervisor.exit_code import describe
-from skitaid.workers.control import EXIT_CLEAN, EXIT_RESTART
+from skitaid.workers.control import EXIT_CLEAN
 
 
 def decide(book: Book, event: Event, now: float) -> list[Action]:
@@ -130,9 +130,6 @@ def _died(book: Book, event: MasterDied, now: float) -> list[Action]:
         server.move(State.STOPPED, now)
         server.is_held = True
         return [Log(logging.INFO, f"{server.name} was shut down and stays down")]
-    if event.exit_code == EXIT_RESTART and server.state is State.RUNNING:
-        server.move(State.QUEUED, now)
-        return [Log(logging.INFO, f"{server.name} wants a restart")]
     # Of a failed start its log knows the reason; of a sudden end only we know.
     log_from = event.log_to if server.state is State.RUNNING else server.log_from
     return _failed(server, Failure(why, now, log_from, event.log_to))
@@ -182,7 +179,11 @@ def _asked(book: Book, event: FleetAsked, now: float) -> list[Action]:
     if isinstance(request, records.Rotate):
         return _asked_to_rotate(book, event.ticket, request.names, now)
     book.callers.append(Caller(event.ticket, tuple(request.names)))
-    return _operate(request, [book.server(name, now) for name in request.names], now)
+    servers = [book.server(name, now) for name in request.names]
+    if isinstance(request, records.Stop):
+        return moves.stop(servers, request.graceful, now)
+    moves.start(servers, now)
+    return []
 
 
 def _unknown(book: Book, name: str) -> str:
@@ -193,23 +194,6 @@ def _asked_to_rotate(book: Book, ticket: int, names: list[str], now: float) -> l
     told = [a for server in book.named(names) for a in moves.tell(server, signal.SIGUSR1)]
     answer = FleetAnswer(ticket, book.report(names or book.servers, now))
     return [*(told if names else _rotate_all(book, "skitaid rotate")), answer]
-
-
-def _operate(
-    request: records.Start | records.Stop | records.Restart, servers: list[Server], now: float
-) -> list[Action]:
-    match request:
-        case records.Start():
-            moves.start(servers, now)
-            return []
-        case records.Stop():
-            return moves.stop(servers, request.graceful, now)
-        case records.Restart():
-            stopped = moves.stop([s for s in servers if s.has_master], request.graceful, now)
-            moves.start(servers, now)
-            return stopped
-        case _:
-            assert_never(request)
 
 
 def _settle(book: Book, now: float) -> list[Action]:

@@ -1,6 +1,6 @@
 """What crosses the control socket of the fleet: one JSON packet asks, one answers.
 
-`Start`, `Stop`, `Restart` and `Look` are answered when all named servers have settled: are
+`Start`, `Stop` and `Look` are answered when all named servers have settled: are
 running, stopped, or waiting for their next try.
 """
 
@@ -28,13 +28,6 @@ class Stop(msgspec.Struct, tag=True, frozen=True):
     graceful: bool = False
 
 
-class Restart(msgspec.Struct, tag=True, frozen=True):
-    """Stop those that run, then start all."""
-
-    names: list[str]
-    graceful: bool = False
-
-
 class Look(msgspec.Struct, tag=True, frozen=True):
     """Look at servers-enabled now. Of the names, those that are no servers are left out."""
 
@@ -50,7 +43,7 @@ class Rotate(msgspec.Struct, tag=True, frozen=True):
     names: list[str]
 
 
-Request = Status | Start | Stop | Restart | Look | Rotate
+Request = Status | Start | Stop | Look | Rotate
 
 
 class FailureReport(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@
     STARTING, RUNNING --stop--> STOPPING --dead--> STOPPED
     STARTING, RUNNING --dies with an error--> WAITING --back-off is over, or start--> QUEUED
 
-A master that ends with exit code 0 leaves the server STOPPED, with 3 QUEUED again.
+A master that ends with exit code 0 leaves the server STOPPED.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.STOPPED: frozenset({State.QUEUED}),
     State.QUEUED: frozenset({State.STARTING, State.STOPPED}),
     State.STARTING: frozenset({State.RUNNING, State.STOPPING, State.STOPPED, State.WAITING}),
-    State.RUNNING: frozenset({State.STOPPING, State.STOPPED, State.WAITING, State.QUEUED}),
+    State.RUNNING: frozenset({State.STOPPING, State.STOPPED, State.WAITING}),
     State.STOPPING: frozenset({State.STOPPED}),
     State.WAITING: frozenset({State.QUEUED, State.STOPPED}),
 }

@@ -17,6 +17,7 @@ from survivors import wait_gone
 from waits import PATIENCE, Gate, wait_until
 
 BROKEN = "import no_such_module_anywhere\n"
+ROUTE = HELLO.split("\n\n", 2)[2]  # without what every app begins with
 
 
 class Fleet:
@@ -168,6 +169,46 @@ def test_a_killed_fleet_leaves_no_servers_behind(fleet: Fleet, home: Home) -> No
     home.assert_nothing_runs()
     fleet.start()
     assert fleet.web.get("/hello").text == "hello"
+
+
+def test_a_fleet_starts_while_masters_of_a_killed_one_still_drain(fleet: Fleet, home: Home) -> None:
+    """Their successors wait for them, and the command for those."""
+    gate = Gate(home.app / "gate")
+    home.write_app("webapp.py", gate.app() + ROUTE)
+    pid = fleet.start()
+    with fleet.web.raw() as connection:
+        connection.sendall(b"GET /gate HTTP/1.0\r\n\r\n")
+        gate.wait_came()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: "finishes 1 requests" in fleet.log("web"), "it drains")
+        start = subprocess.Popen(
+            [*home.skitaid, "start"],
+            env=home.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wait_until(lambda: "web is still stopping (pid" in fleet.log("web"), "one waits")
+        gate.open()
+        assert connection.makefile("rb").read().endswith(b"through")
+    out, _ = start.communicate(timeout=PATIENCE)
+    assert (start.returncode, out.count(" is ready at ")) == (0, 2), out
+    assert fleet.web.get("/hello").text == "hello"
+    gate.close()
+
+
+def test_an_operators_start_ends_the_wait_of_a_servers_workers(fleet: Fleet, home: Home) -> None:
+    """The master runs, and its only worker could not boot again and again."""
+    fleet.start()
+    home.write_app("api.py", BROKEN)
+    (worker,) = fleet.status()["api"]["workers"]
+    os.kill(worker["pid"], signal.SIGKILL)
+    wait_until(lambda: fleet.status()["api"]["failures"] >= 2, "it fails again")
+    home.write_app("api.py", HELLO)
+    ran = home.run("start", "api")
+    assert (ran.code, ran.err) == (0, "")
+    assert fleet.status()["api"]["failures"] == 0
+    assert fleet.api.get("/hello").text == "hello"
 
 
 # What goes well

@@ -13,7 +13,7 @@ from skitaid.fleet.actions import Action, FleetAnswer, Look, ReopenLog, Settled,
 from skitaid.fleet.book import LOOK_WITHIN, QUIET, TURN, Book
 from skitaid.fleet.decide import decide
 from skitaid.fleet.moves import STOP_TIME
-from skitaid.fleet.records import FleetStatus, Request, Restart, Rotate, Start, Status, Stop
+from skitaid.fleet.records import FleetStatus, Request, Rotate, Start, Status, Stop
 from skitaid.fleet.records import Look as LookNow
 from skitaid.fleet.server import Server, State
 from skitaid.supervisor.actions import Exit, Log
@@ -169,17 +169,6 @@ def test_exit_code_zero_means_stay_down() -> None:
     assert fleet.book.next_deadline() is None
 
 
-def test_exit_code_three_means_start_again_now() -> None:
-    """But not in a loop: who never came up has failed, whatever it says."""
-    fleet = ImaginedFleet("api", "web")
-    fleet.ready("api", "web")
-    fleet.die("web", 3)
-    assert fleet.spawned() == ["web"]
-    fleet.die("web", 3)
-    assert fleet.spawned() == []
-    assert fleet.states()["web"] == "waiting"
-
-
 def test_an_operator_does_not_wait_for_the_back_off() -> None:
     """`skitaid start NAME` tries now and forgets the failures; the reply comes when it is up."""
     fleet = ImaginedFleet("api", "web")
@@ -238,31 +227,30 @@ def test_stop_of_a_server_nobody_knows_is_refused() -> None:
     assert fleet.ask(Stop(["wbe"])) == Refused("skitaid runs no server wbe; it runs web")
 
 
-def test_restart_stops_and_starts() -> None:
-    """Those that are down are only started; the reply waits for all."""
-    fleet = ImaginedFleet("api", "web")
-    fleet.ready("web")
-    fleet.die("api", 1)
-    fleet.ask(Restart(["api", "web"]))
-    assert fleet.signalled() == {"web": signal.SIGTERM}
-    assert fleet.spawned() == ["api"]
-    fleet.ready("api")
-    fleet.die("web", 0)
-    assert fleet.spawned() == ["web"]
-    assert 1 not in fleet.replies
-    fleet.ready("web")
-    assert {s.state for s in fleet.replies[1].servers} == {"running"}
-
-
-def test_a_stop_overtakes_a_restart() -> None:
-    """Who says stop last, gets it; both are answered."""
+def test_a_start_during_a_stop_is_done_after_it() -> None:
+    """Both are answered when it is up again."""
     fleet = ImaginedFleet("api", "web")
     fleet.ready("api", "web")
-    fleet.ask(Restart(["web"]), ticket=1)
-    fleet.ask(Stop(["web"]), ticket=2)
+    fleet.ask(Stop(["web"]), ticket=1)
+    fleet.ask(Start(["web"]), ticket=2)
+    fleet.die("web", 0)
+    assert fleet.spawned() == ["web"]
+    assert fleet.replies == {}
+    fleet.ready("web")
+    assert [fleet.replies[ticket].servers[0].state for ticket in (1, 2)] == ["running", "running"]
+
+
+def test_a_stop_overtakes_a_start() -> None:
+    """Who says stop last, gets it; all are answered."""
+    fleet = ImaginedFleet("api", "web")
+    fleet.ready("api", "web")
+    fleet.ask(Stop(["web"]), ticket=1)
+    fleet.ask(Start(["web"]), ticket=2)
+    fleet.ask(Stop(["web"]), ticket=3)
     fleet.die("web", 0)
     assert fleet.spawned() == []
-    assert [fleet.replies[ticket].servers[0].state for ticket in (1, 2)] == ["stopped", "stopped"]
+    states = [fleet.replies[ticket].servers[0].state for ticket in (1, 2, 3)]
+    assert states == ["stopped", "stopped", "stopped"]
 
 
 def test_a_master_that_does_not_stop_is_killed() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 
+import pytest
 from operator_session import HELLO, Home
 from served import Client, Server
-from waits import wait_until
+from waits import PATIENCE, Gate, wait_until
 
 IMPORTED_BY = """\
 import os
@@ -44,6 +46,16 @@ open("address", "w").write(":".join(map(str, listening.getsockname())))
 SAYS_NEW = HELLO.replace('"hello"', '"new"')
 BROKEN = HELLO + "\nimport no_such_module_anywhere\n"
 PRELOAD = "preload = yes"
+HANGS = """
+import signal
+
+open("{gate}/came", "w").close()
+while True:
+    try:
+        signal.pause()
+    except BaseException:
+        pass
+"""
 
 
 def serve(home: Home, app: str = HELLO, processes: int = 1) -> Server:
@@ -103,6 +115,20 @@ def test_what_does_not_import_is_not_started(home: Home) -> None:
     assert ran.code == 1
     assert "webapp.py does not import:\nTraceback" in ran.err
     assert "No module named 'no_such_module_anywhere'" in ran.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
+def test_an_import_that_hangs_is_ended_by_a_signal(home: Home, number: signal.Signals) -> None:
+    """Even one that catches all."""
+    gate = Gate(home.app / "gate")
+    home.write_app("webapp.py", HANGS.format(gate=home.app / "gate"))
+    home.write_conf("web", more=PRELOAD)
+    process = subprocess.Popen([*home.skitaid, "serve", "web"], env=home.environment, cwd=home.root)
+    gate.wait_came()
+    process.send_signal(signal.SIGUSR1)  # waits until the master serves, and kills nobody
+    process.send_signal(number)
+    assert process.wait(PATIENCE) == -number
+    gate.close()
 
 
 def test_a_broken_app_is_found_before_anything_changes(home: Home) -> None:

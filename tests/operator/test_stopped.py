@@ -158,7 +158,7 @@ def test_a_stop_ends_also_who_is_stopped(operator: Operator, graceful: bool) -> 
 
 
 def test_a_fleet_that_is_killed_leaves_servers_that_finish(operator: Operator) -> None:
-    """Until then they are shown, and a new fleet says why it does not start; then it does."""
+    """Until then they are shown; then a new fleet starts."""
     gate = Gate(operator.home.root / "gate")
     pid, client = operator.fleet(gate.app())
     master = operator.web().pid
@@ -173,8 +173,6 @@ def test_a_fleet_that_is_killed_leaves_servers_that_finish(operator: Operator) -
         assert (shown.state, shown.pid) == ("alone", master)
         assert [worker.state for worker in shown.workers] == ["retiring"]
         assert operator.home.run("stop").out == "skitaid is not running\n"
-        ran = operator.home.run("start")
-        assert (ran.code, f"server web is already running (pid {master})" in ran.err) == (1, True)
         gate.open()
         assert waiting.makefile("rb").read().endswith(b"through")
     gate.close()

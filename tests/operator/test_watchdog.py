@@ -61,6 +61,21 @@ def test_a_hung_loop_still_tells_where_and_with_what(home: Home) -> None:
     assert "[warning] web/0: 1 request is in hand\n" in log
 
 
+def test_a_hung_worker_of_a_killed_master_lets_the_port_go(home: Home) -> None:
+    """After drain_timeout and a second, with its stacks in the log."""
+    gate = Gate(home.app / "gate")
+    app = BUSY_LOOP.format(directory=home.app / "gate")
+    server = home.serve("web", apps={"webapp.py": app}, more="drain_timeout = 0.1s")
+    with server.raw() as request:
+        request.sendall(b"GET /hang HTTP/1.0\r\n\r\n")
+        gate.wait_came()
+        server.stop(signal.SIGKILL)
+    gate.close()
+    assert "Timeout (0:00:01.1" in server.log()
+    assert "in hang\n" in server.log()
+    home.assert_nothing_runs()
+
+
 def test_requests_are_listed_with_what_they_wait_for(home: Home) -> None:
     """One runs, one waits for another server, one for a thread."""
     gate = Gate(home.app / "gate")

@@ -94,7 +94,7 @@ def serve(manner: str, listener: socket.socket, pipe: socket.socket) -> int:
                 continue
             return control.EXIT_CLEAN
         if manner == "quits":
-            return control.EXIT_RESTART
+            return 3
         answer(listener)
 
 

@@ -6,11 +6,11 @@ import pytest
 from imagined import ImaginedMaster
 
 from skitaid.supervisor import events as ev
-from skitaid.supervisor.actions import Announce
+from skitaid.supervisor.actions import Announce, ReopenLog
 from skitaid.supervisor.backoff import LONGEST, STEADY
 from skitaid.supervisor.book import QUICK_DEATHS, Stage
 from skitaid.supervisor.child import Child, State
-from skitaid.supervisor.control_records import Done, Status, Stop
+from skitaid.supervisor.control_records import Done, Rotate, Start, Status, Stop
 from skitaid.supervisor.stopping import DRAIN_MARGIN, STOP_TIME
 from skitaid.workers import control
 
@@ -264,6 +264,29 @@ def test_the_control_socket_can_stop_the_server() -> None:
     (serial,) = master.serve()
     assert master.ask(Stop(graceful=True)) == Done()
     assert master.told() == {serial: control.Retire()}
+
+
+def test_the_control_socket_can_end_a_back_off() -> None:
+    """An operator has mended what failed, and does not want to wait."""
+    master = ImaginedMaster(processes=1)
+    (serial,) = master.serve()
+    master.die(serial)
+    while master.forked():
+        master.die(master.forked()[0])
+    assert (master.alive, master.deadline()) != ({}, None)
+    assert master.ask(Start()) == Done()
+    (again,) = master.forked()
+    master.ready(again)
+    assert master.ask(Status()).crashes == 0
+
+
+def test_the_control_socket_can_reopen_the_logs() -> None:
+    """Those of the master and of its workers, before it is answered."""
+    master = ImaginedMaster(processes=1)
+    (serial,) = master.serve()
+    assert master.ask(Rotate()) == Done()
+    assert master.told() == {serial: control.ReopenLogs()}
+    assert master.did(ReopenLog) == [ReopenLog()]
 
 
 def test_no_child_goes_back_to_an_earlier_state() -> None:
