@@ -98,7 +98,10 @@ class Gathering:
         if self._step:
             return self._taken + 1
         if self._enough is not None:
-            return self._taken + min(self._missing, self._enough.number - self._normal())
+            needed = self._enough.number - self._normal()
+            if self._enough.is_quorum:  # so many failures, and it cannot be had any more
+                needed = min(needed, self._missing - needed + 1)
+            return self._taken + min(self._missing, needed)
         return self._taken + self._missing
 
     def waited(self, in_time: bool) -> None:
