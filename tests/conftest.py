@@ -10,7 +10,7 @@ from hypothesis import settings
 from operator_session import Home
 
 # A busy machine is no defect, and what has failed once must fail again.
-settings.register_profile("skitai", deadline=None, derandomize=True)
+settings.register_profile("skitai", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("skitai")
 
 

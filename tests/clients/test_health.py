@@ -183,4 +183,4 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = hypothesis_settings(max_examples=100, deadline=None)
+TestAnyHistory.settings = hypothesis_settings(max_examples=40, deadline=None)

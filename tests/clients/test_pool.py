@@ -157,7 +157,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = hypothesis_settings(max_examples=100, deadline=None)
+TestAnyHistory.settings = hypothesis_settings(max_examples=40, deadline=None)
 
 
 def test_those_who_wait_beyond_the_cap_get_a_try_of_their_own() -> None:

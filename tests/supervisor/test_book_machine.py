@@ -132,4 +132,4 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = hypothesis_settings(max_examples=150, deadline=None)
+TestAnyHistory.settings = hypothesis_settings(max_examples=60, deadline=None)

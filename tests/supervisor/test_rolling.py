@@ -373,7 +373,7 @@ def test_an_app_can_end_the_server() -> None:
 
 
 @given(before=st.integers(1, 5), after=st.integers(1, 5), data=st.data())
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=40, deadline=None)
 def test_a_reload_never_leaves_too_few_or_too_many(
     before: int, after: int, data: st.DataObject
 ) -> None:
