@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE = 30.0  # seconds; for a busy machine: only a test that fails waits that long
+PATIENCE = 60.0  # seconds; for a busy machine: only a test that fails waits that long
 LOOK_EVERY = 0.01  # seconds
 
 

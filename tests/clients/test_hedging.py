@@ -127,7 +127,7 @@ async def test_a_failure_is_not_the_answer_while_another_is_out(other: FaultServ
 
 @on_uvloop
 async def test_when_both_break_off_one_failure_is_the_answer() -> None:
-    """That of the last one."""
+    """That of whoever is seen last."""
     with ExitStack() as stack:
         first, second = (stack.enter_context(FaultServer({"*": breaks_at_gate})) for _ in range(2))
         ground = stack.enter_context(asking(first, second))
@@ -137,8 +137,9 @@ async def test_when_both_break_off_one_failure_is_the_answer() -> None:
         await in_thread(first.wait_talks, 0)
         second.open("a")
         reply = await reply_to(ground, call)
-        assert (reply.status, reply.node) == (Status.FAILED, second.node)
-        assert reply.msg.startswith(f"{second.node} closed the connection before it answered, ")
+        assert reply.status is Status.FAILED
+        assert reply.node in (first.node, second.node)
+        assert reply.msg.startswith(f"{reply.node} closed the connection before it answered, ")
         assert [size for size, _ in await ground.at_rest()] == [0, 0]
 
 

@@ -130,7 +130,7 @@ def test_one_of_five_members_is_killed_under_load(home: Home, members: list[Memb
         assert {status for _, status, _ in load.since(0)} == {NORMAL}
         dead = members[2]
         dead.kill()
-        server.wait_log(f"[@five]: no connection to {dead.node}: connection refused; after 3")
+        server.wait_log("; after 3 failures it is left alone")  # refused, or reset in the middle
         mark = load.mark()
         for _ in range(20):
             results = server.get("/map").json()

@@ -47,7 +47,7 @@ def test_an_app_asks_for_a_new_worker(home: Home) -> None:
             lambda before=before: len(server.workers()) == 1 and server.workers() != before,
             "another worker serves",
         )
-    assert server.log().count("was.restart()") >= 2
+    server.wait_log("was.restart()", times=2)
     assert server.stop() == 0
 
 
