@@ -17,8 +17,6 @@ def _notices(settings: Settings) -> Iterator[str]:
     inner = settings.worker
     if inner.forward_proxy:
         yield "proxy = yes: there is no forward proxy yet; requests to it are answered with 501"
-    if inner.admin_password:
-        yield "admin_password: there are no admin pages yet"
     for route in inner.routes:
         if isinstance(route, ClusterRoute):
             yield (
