@@ -31,6 +31,7 @@ from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.control_records import Done, Reload, Restart, Rotate, Start, Status, Stop
+from skitaid.supervisor.counting import count
 from skitaid.supervisor.events import (
     Asked,
     BecameNothing,
@@ -45,6 +46,7 @@ from skitaid.supervisor.events import (
     LogsMoved,
     Looked,
     NewsOfWorker,
+    OperatorWishes,
     ReloadWanted,
     RestartWanted,
     Started,
@@ -64,6 +66,7 @@ from skitaid.supervisor.liveness import DUMP_TIME, boots_too_long, look, looked
 from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
 from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all, was_ready
+from skitaid.supervisor.wishes import wish
 from skitaid.workers import control
 
 
@@ -97,7 +100,7 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
         case ConfBroken():
             return restarting.conf_broken(book, event, now)
         case CountWanted():
-            return _count(book, event)
+            return count(book, event)
         case Looked():
             return looked(book, event, now)
         case LogsMoved():
@@ -126,6 +129,8 @@ def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[
         case WorkerWantsShutdown():
             cause = f"an app asks for it in {child}"
             return stop(book, StopWanted(graceful=True, cause=cause), now)
+        case OperatorWishes():
+            return wish(book, event.wish, now)
         case WorkerHungUp():
             return _hung_up(child, now)
         case _:
@@ -197,15 +202,6 @@ def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     wait = book.crashes.failed(now) - now
     when = f"in {wait:.1f} s" if wait else "now"
     return [Log(logging.WARNING, f"{text}; another takes its place {when}")]
-
-
-def _count(book: Book, event: CountWanted) -> list[Action]:
-    """As many workers more or less; one stays in any case."""
-    if book.stage is Stage.STOPPING:
-        return []
-    least = 1 - book.settings.processes
-    book.extra = max(least, book.extra + event.by)
-    return [Log(logging.INFO, f"{event.cause}: there shall be {book.count} workers")]
 
 
 def _reopen_logs(book: Book, event: LogsMoved) -> list[Action]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
+from skitaid.workers.control import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,14 @@ class WorkerWantsShutdown:
     """An app of the worker asks for the end of the whole server."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorWishes:
+    """Somebody who is let in wants something done, by the status page that a worker serves."""
+
+    serial: int
+    wish: Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +216,7 @@ NewsOfWorker = (
     | WorkerDraining
     | WorkerWantsRestart
     | WorkerWantsShutdown
+    | OperatorWishes
     | WorkerHungUp
 )
 

@@ -48,6 +48,7 @@ from skitaid.supervisor.events import (
     Loaded,
     LoadFailed,
     Looked,
+    OperatorWishes,
     TrialEnded,
     WorkerBootFailed,
     WorkerDied,
@@ -309,5 +310,7 @@ def _event(serial: int, record: control.FromWorker) -> Event:
             return WorkerWantsRestart(serial, record.reason)
         case control.WantShutdown():
             return WorkerWantsShutdown(serial)
+        case control.Wish():
+            return OperatorWishes(serial, record)
         case _:
             assert_never(record)

@@ -9,6 +9,7 @@ has stopped reading, which is an error worth seeing.
 from __future__ import annotations
 
 import socket
+from typing import Literal
 
 import msgspec
 
@@ -36,6 +37,13 @@ class WantShutdown(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: `was.shutdown()` was called: stop the whole server."""
 
 
+class Wish(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: an operator at the status page wants something done with the server."""
+
+    what: Literal["reload", "restart", "stop", "more", "fewer", "clear"]
+    who: str  # for the log: "admin from 10.0.0.7"
+
+
 class Draining(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: `Retire` was received; so many requests are still in flight."""
 
@@ -54,8 +62,12 @@ class ReopenLogs(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: the log files were moved away; write to new ones."""
 
 
-FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown
-FromMaster = Retire | Stop | ReopenLogs
+class ClearCache(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: forget all results that are kept."""
+
+
+FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown | Wish
+FromMaster = Retire | Stop | ReopenLogs | ClearCache
 
 EXIT_CLEAN = 0
 EXIT_BOOT_FAILED = 1

@@ -111,6 +111,8 @@ class Life:
                     self.stop()
                 case control.ReopenLogs():
                     self._reopen_logs()
+                case control.ClearCache():
+                    self._site.clear_cache()
 
     def _tell(self, record: control.FromWorker) -> None:
         try:

@@ -191,6 +191,10 @@ class WebSite:
         counts = self._threads.counts()
         return Handlers(counts.running, counts.parked, counts.queued)
 
+    def clear_cache(self) -> None:
+        """Forget all results that are kept."""
+        self._flights.store.clear()
+
     def requests_in_hand(self) -> str:
         """Each with its age and what it is doing, for the log. From any thread."""
         return in_hand.listing(self._connections.in_hand(), self._dispatcher.tasks)

@@ -212,7 +212,7 @@ class Package(msgspec.Struct, frozen=True):
 
     name: str
     file: str
-    modified: float | None  # when its file was changed; None: nobody knows
+    loaded: float  # when it was imported by the worker that answered
 
 
 class App(msgspec.Struct, frozen=True):
