@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
+from skitaid.workers.control import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,23 @@ class WorkerWantsShutdown:
     """An app of the worker asks for the end of the whole server."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAsks:
+    """A worker wants to know something of all workers."""
+
+    serial: int
+    ticket: int
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTold:
+    """A worker has answered an inquiry; 0: it was told to by a signal."""
+
+    serial: int
+    inquiry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +225,8 @@ NewsOfWorker = (
     | WorkerDraining
     | WorkerWantsRestart
     | WorkerWantsShutdown
+    | WorkerAsks
+    | WorkerTold
     | WorkerHungUp
 )
 
