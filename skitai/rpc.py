@@ -66,6 +66,7 @@ class Document:
         self._cookies: Cookies | None = None
         self._session: Session | None = None
         self._fields: dict[Application, list[tuple[str, str]]] = {}  # Set-Cookie, the latest last
+        self._is_counted = False  # at the rule of its first call
 
     def answer(self) -> tuple[str, bytes]:
         """Content type and body; the status and other fields are in the request's response."""
@@ -154,6 +155,9 @@ class Document:
         found = self._methods.find(method)
         if found is None:
             raise RpcFault(jsonrpc.METHOD_NOT_FOUND, f"there is no method {method}")
+        if not self._is_counted and found.series is not None:
+            self._is_counted = True
+            self._request.series = found.series
         named = {**kwargs, **found.params}
         complaint = found.route.signature.positional_complaint(len(args), named)
         if complaint is not None:

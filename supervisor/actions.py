@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Progress, Reply
+from skitaid.supervisor.inquiry import Inquiry
 from skitaid.supervisor.settings import Settings
-from skitaid.workers.control import FromMaster
+from skitaid.workers.control import Facts, FromMaster
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,22 @@ class Dump:
     """Have the worker write to the log what it is doing: it seems to hang."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Give whoever has asked what the workers have answered."""
+
+    inquiry: Inquiry
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody waits for this answer of a worker any more."""
+
+    serial: int
+    inquiry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +156,8 @@ Action = (
     | Tell
     | Kill
     | Dump
+    | HandOver
+    | Drop
     | Look
     | Announce
     | Answer

@@ -18,12 +18,14 @@ from collections.abc import Callable
 from enum import Enum
 
 from skitaid.supervisor.backoff import Backoff
-from skitaid.supervisor.change import Change
+from skitaid.supervisor.change import Change, LastChange
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.generation import Generation
+from skitaid.supervisor.inquiry import Asker, Inquiry
 from skitaid.supervisor.legacy import Legacy, settings_of
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.trying import Trying
+from skitaid.workers.control import Question
 
 
 class Stage(Enum):
@@ -58,6 +60,8 @@ class Book:
         self.change: Change | None = None
         self.trying: Trying | None = None  # whether a restart would come up
         self.extra = 0  # workers more than the conf says, by TTIN and TTOU
+        self.inquiries: dict[int, Inquiry] = {}  # by number, those that are on
+        self.last_change: LastChange | None = None
         self.look_at: float | None = None  # when the slots are looked at next
         self.overslept = False  # whether the last look was late
         self.exit_code = 0
@@ -67,6 +71,7 @@ class Book:
         self.boots = Backoff(random)  # workers that never became ready
         self.crashes = Backoff(random, free=settings.processes + QUICK_DEATHS)  # that died later
         self._serial = 0
+        self._inquiries = 0
         self._generations = 1
         self._to_unix = unix_time - now
 
@@ -208,6 +213,19 @@ class Book:
         """Keep why a worker failed, for the operator who asks later."""
         self.last_error = reason
         self.last_error_at = now
+
+    def note_change(self, error: str, now: float) -> None:
+        """A reload or restart is over; error: why it was abandoned, "" if it was not."""
+        self.last_change = LastChange(now, error)
+        if error:
+            self.note_error(error, now)
+
+    def new_inquiry(self, question: Question, asker: Asker, until: float) -> Inquiry:
+        """A question that is put now, numbered from 1."""
+        self._inquiries += 1
+        inquiry = Inquiry(self._inquiries, question, [asker], until)
+        self.inquiries[inquiry.number] = inquiry
+        return inquiry
 
     def forgive(self) -> None:
         """An operator has stepped in: what has failed is tried again at once."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from skitaid.workers.control import Answers, Question
+
 
 class Status(msgspec.Struct, tag=True, frozen=True):
     """How is the server? Answered with `ServerStatus`."""
@@ -34,7 +36,13 @@ class Restart(msgspec.Struct, tag=True, frozen=True):
     """Run the program anew in the same process. Answered as `Reload` is, by the new program."""
 
 
-Request = Status | Start | Stop | Rotate | Reload | Restart
+class Inquire(msgspec.Struct, tag=True, frozen=True):
+    """Ask all workers this. Answered with one or more `Answers`, with descriptors."""
+
+    question: Question
+
+
+Request = Status | Start | Stop | Rotate | Reload | Restart | Inquire
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -86,4 +94,4 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
     reason: str  # a sentence, or a traceback
 
 
-Reply = ServerStatus | Done | Refused | Progress
+Reply = ServerStatus | Done | Refused | Progress | Answers

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor import restarting, rolling
+from skitaid.supervisor import inquiring, restarting, rolling
 from skitaid.supervisor.actions import (
     Action,
     Announce,
@@ -30,7 +30,16 @@ from skitaid.supervisor.actions import (
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
-from skitaid.supervisor.control_records import Done, Reload, Restart, Rotate, Start, Status, Stop
+from skitaid.supervisor.control_records import (
+    Done,
+    Inquire,
+    Reload,
+    Restart,
+    Rotate,
+    Start,
+    Status,
+    Stop,
+)
 from skitaid.supervisor.counting import count
 from skitaid.supervisor.events import (
     Asked,
@@ -53,15 +62,18 @@ from skitaid.supervisor.events import (
     StopWanted,
     TimePassed,
     TrialEnded,
+    WorkerAsks,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
     WorkerReady,
+    WorkerTold,
     WorkerWantsRestart,
     WorkerWantsShutdown,
 )
 from skitaid.supervisor.exit_code import describe
+from skitaid.supervisor.inquiry import Asker
 from skitaid.supervisor.liveness import DUMP_TIME, boots_too_long, look, looked
 from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
@@ -131,7 +143,13 @@ def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[
             return stop(book, StopWanted(graceful=True, cause=cause), now)
         case OperatorWishes():
             return wish(book, event.wish, now)
+        case WorkerAsks():
+            asker = Asker(event.serial, event.ticket)
+            return inquiring.ask(book, asker, event.question, now)
+        case WorkerTold():
+            return inquiring.told(book, event)
         case WorkerHungUp():
+            inquiring.gone(book, event.serial)
             return _hung_up(child, now)
         case _:
             assert_never(event)
@@ -192,6 +210,7 @@ def _hung_up(child: Child, now: float) -> list[Action]:
 
 def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     child = book.strike_off(event.serial)
+    inquiring.gone(book, event.serial)
     if not child.serves:  # it was told to leave, or said why it must
         return []
     if child.state is State.BOOTING:
@@ -214,6 +233,8 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
     match event.request:
         case Status():
             return [Answer(event.ticket, status(book, now))]
+        case Inquire(question=question):
+            return inquiring.ask(book, Asker(0, event.ticket), question, now)
         case Start():
             book.forgive()
             return [Answer(event.ticket, Done())]
@@ -232,7 +253,7 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
 
 
 def _settle(book: Book, now: float) -> list[Action]:
-    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
+    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now), *inquiring.settle(book, now)]
     if book.stage is Stage.STOPPING:
         actions += [*look(book, now), *rolling.give_up(book), *restarting.give_up(book)]
         is_over = not book.children and not book.trying

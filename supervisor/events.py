@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
-from skitaid.workers.control import Wish
+from skitaid.workers.control import Question, Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,23 @@ class OperatorWishes:
 
     serial: int
     wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAsks:
+    """A worker wants to know something of all workers."""
+
+    serial: int
+    ticket: int
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTold:
+    """A worker has answered an inquiry; 0: it was told to by a signal."""
+
+    serial: int
+    inquiry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +234,8 @@ NewsOfWorker = (
     | WorkerWantsRestart
     | WorkerWantsShutdown
     | OperatorWishes
+    | WorkerAsks
+    | WorkerTold
     | WorkerHungUp
 )
 

@@ -63,7 +63,7 @@ def conf_broken(book: Book, event: ConfBroken, now: float) -> list[Action]:
 
 def _not_restarted(book: Book, tickets: tuple[int, ...], why: str, now: float) -> list[Action]:
     reason = f"not restarted, nothing has changed:\n{why}"
-    book.note_error(reason, now)
+    book.note_change(reason, now)
     return [Log(logging.ERROR, reason), *_refuse(list(tickets), reason)]
 
 

@@ -95,8 +95,9 @@ class Life:
 
     def _hear(self) -> None:
         while True:
+            descriptors: list[int] = []
             try:
-                record = control.receive_from_master(self._pipe)
+                record = control.receive_from_master(self._pipe, descriptors)
             except BlockingIOError:
                 return
             match record:
@@ -113,6 +114,21 @@ class Life:
                     self._reopen_logs()
                 case control.ClearCache():
                     self._site.clear_cache()
+                case control.Inquire():
+                    self._answer(record)
+                case control.Answers():
+                    self._site.desk.inquiries.answered(record, descriptors)
+
+    def _answer(self, record: control.Inquire) -> None:
+        descriptor = control.write_down(self._site.desk.answer(record.question))
+        try:
+            control.send(self._pipe, control.Told(record.inquiry), [descriptor])
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the master is gone; the reader will find the end of the pipe
+        except BlockingIOError:
+            log.warning("the master does not read its pipe: a question is not answered")
+        finally:
+            control.close_all([descriptor])
 
     def _tell(self, record: control.FromWorker) -> None:
         try:

@@ -16,6 +16,7 @@ import uvloop
 from skitai.app import Application
 
 from . import control
+from .admin.errors import Errors
 from .apps import AppFailed, load_all
 from .backlog import open_backlog
 from .heartbeat import Heartbeat
@@ -48,6 +49,8 @@ def main(
     watchdog = Watchdog(pipe, settings.drain_timeout)  # before any other thread
     logs = ProcessLogs(f"{settings.name}/{ordinal}", settings.logs)
     logs.start_writer()
+    errors = Errors(ordinal)
+    logging.getLogger().addHandler(errors)
     slot = scoreboard[ordinal]
     _introduce(slot, settings)
     loop = uvloop.new_event_loop()
@@ -55,7 +58,7 @@ def main(
     access_log = logs.access_log(loop)
     try:
         apps = load_all(settings.routes) if preloaded is None else preloaded
-        site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
+        site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log, errors)
         open_backlog(listener)
     except (AppFailed, ssl.SSLError, OSError) as error:
         control.send(pipe, control.BootFailed(control.cut(str(error))))

@@ -18,6 +18,8 @@ from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
 
 from . import control, in_hand, resources
+from .admin.desk import Desk, Worker
+from .admin.errors import Errors
 from .apps import end, start
 from .clients.checks import Checks, watches
 from .clients.fanout import Fanout
@@ -26,6 +28,8 @@ from .clients.shared_store import SharedStore
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
+from .in_hand import InHand
+from .ledger import Pen, lone_pages
 from .logs.access_log import AccessLog
 from .member_table import MemberTable
 from .overdue import Overdue
@@ -33,6 +37,7 @@ from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
+from .tally import Tally
 from .threads import HandlerThreads
 from .web import tls
 from .web.acceptor import Acceptor
@@ -59,8 +64,11 @@ class WebSite:
         scoreboard: Scoreboard | None = None,
         ordinal: int = 0,
         access_log: AccessLog | None = None,
+        errors: Errors | None = None,
     ) -> None:
-        """scoreboard: of the server, None for a worker without siblings.
+        """scoreboard: of the server, None for a worker without siblings, which has no admin pages.
+
+        errors: those of this worker, as they are logged.
 
         Raises ssl.SSLError or OSError for certificates that do not load, AppFailed for an app
         that does not start.
@@ -78,7 +86,11 @@ class WebSite:
         self._threads = HandlerThreads(
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
-        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
+        pen = Pen(lone_pages() if scoreboard is None else scoreboard.ledger[ordinal])
+        self._tally = Tally(self._slot, pen, access_log)
+        self._fanout = Fanout(
+            loop, settings.http_clusters, self._threads.landed, self._tally.member
+        )
         self._flights = Flights(
             loop,
             self._fanout,
@@ -105,8 +117,9 @@ class WebSite:
             clusters,
             self._flights,
         )
+        own = self._wasc.status().keys()
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
-        mounts = Mounts(settings.routes, self._apps)
+        mounts = Mounts(settings.routes, self._apps, self._tally.route)
         self._dispatcher = Dispatcher(
             loop,
             settings,
@@ -115,6 +128,7 @@ class WebSite:
             self._handoff,
             self._threads,
             looking(self._apps, mounts, self._wasc),
+            self._tally.route,
         )
         self._upload_directory = UploadDirectory(settings.upload_dir)
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
@@ -126,9 +140,29 @@ class WebSite:
             watches(loop, settings.http_clusters, self._fanout.clusters),
             self._rank,
         )
-        self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
+        self._connections = Connections(loop, self._slot, settings.max_requests, self._tally)
         self._acceptor: Acceptor | None = None
         self._overdue: Overdue | None = None
+        self.desk = Desk(
+            loop,
+            settings,
+            ordinal,
+            self._tally,
+            errors,
+            Worker(
+                VERSION,
+                self._apps,
+                mounts,
+                clusters,
+                self._flights.status,
+                self.handlers,
+                self.in_hand,
+                lambda: {k: v for k, v in self._wasc.status().items() if k not in own},
+            ),
+            self._tell,
+        )
+        if scoreboard is not None:
+            self._dispatcher.own = self.desk.pages(scoreboard, self._dispatcher.run)
         if settings.request_timeout:
             self._overdue = Overdue(
                 loop,
@@ -162,6 +196,7 @@ class WebSite:
         )
         self._acceptor.open()
         self._checks.start()
+        self.desk.start()
         self._upload_directory.sweep()
 
     def _want_successor(self, reason: str) -> None:
@@ -195,6 +230,10 @@ class WebSite:
         """Forget all results that are kept."""
         self._flights.store.clear()
 
+    def in_hand(self) -> list[InHand]:
+        """Each with its age and what it is doing. From any thread."""
+        return in_hand.records(self._connections.in_hand(), self._dispatcher.tasks)
+
     def requests_in_hand(self) -> str:
         """Each with its age and what it is doing, for the log. From any thread."""
         return in_hand.listing(self._connections.in_hand(), self._dispatcher.tasks)
@@ -212,6 +251,7 @@ class WebSite:
         if self._overdue is not None:
             self._overdue.stop()
         self._checks.stop()
+        self.desk.stop()
         self._dispatcher.cancel()
         self._flights.close()
         self._handoff.close()

@@ -21,8 +21,8 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/was.md"
 INNER = {
     Request: {
         "answered_with", "began", "caller", "channel", "errand", "failures", "field", "fields",
-        "id_bytes", "is_given_up", "media_type", "problem", "start_anew", "started", "taken",
-        "target", "upload",
+        "id_bytes", "is_given_up", "media_type", "problem", "returned", "series", "start_anew",
+        "started", "taken", "target", "upload",
     },
     Response: {"may_be_empty", "problem"},
     Cookies: {"fields"},

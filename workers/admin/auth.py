@@ -66,7 +66,8 @@ class Auth:
         """settings: with a password."""
         self._expected = (_digest(USER.encode()), _digest(settings.password.encode()))
         self._networks = [ip_network(each) for each in settings.allow if each != "unix:"]
-        self._is_unix_allowed = not settings.allow or "unix:" in settings.allow
+        self._is_everybody_allowed = not settings.allow
+        self._is_unix_allowed = "unix:" in settings.allow
         self._is_insecure = settings.insecure
         self._failures: dict[str, _Failures] = {}  # by address, the last heard of is last
 
@@ -90,10 +91,10 @@ class Auth:
         return self._wrong(address, now)
 
     def _is_allowed(self, address: str) -> bool:
+        if self._is_everybody_allowed:
+            return True
         if not address:
             return self._is_unix_allowed
-        if not self._networks:
-            return self._is_unix_allowed  # nothing is said, or only unix:
         ip = ip_address(address)
         return any(ip in network for network in self._networks)
 

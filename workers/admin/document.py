@@ -10,6 +10,8 @@ loads of members, pools, caches) is of those that answered; `workers` tells who 
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -17,7 +19,7 @@ class Latency(msgspec.Struct, frozen=True):
     """How long something takes, as of all that was counted; quantiles are right within a third."""
 
     count: int = 0
-    seconds: float = 0.0  # of all of them together, up to a second behind the count
+    seconds: float = 0.0  # of all of them together
     mean: float | None = None
     p50: float | None = None
     p95: float | None = None
@@ -98,7 +100,7 @@ class Route(msgspec.Struct, frozen=True):
 
     kind: str
     rule: str  # with its mount: "/test/company/<int:cid>"; for a proxy "/prefix = @cluster"
-    methods: str  # "GET,HEAD"; "": any
+    methods: str  # "GET,HEAD"; "": the rule names none
     handler: str  # "module.function"; "" if there is none
     requests: int
     client_errors: int  # answered with 400 to 499
@@ -277,4 +279,4 @@ class Status(msgspec.Struct, frozen=True):
     apps: list[App]
     tls: list[Certificate]
     history: History
-    registered: dict[str, object]  # what `status()` of the apps' registered objects says
+    registered: dict[str, Any]  # what `status()` of the apps' registered objects says

@@ -46,6 +46,7 @@ class Attempt:
         was_heard = self._exchange.is_heard
         self._exchange.cancel()
         elapsed = now - self.started
+        self._count(elapsed, "cancelled")
         if was_heard:
             self.member.cancelled(self._is_probe, elapsed, now)
         else:
@@ -54,10 +55,12 @@ class Attempt:
     def lose(self, now: float) -> None:
         """Another member was faster, which is no failure of this one."""
         self._exchange.cancel()
+        self._count(now - self.started, "cancelled")
         self.member.cancelled(self._is_probe, now - self.started, now)
 
     def _done(self, outcome: Outcome) -> None:
         now = time.monotonic()
+        self._count(now - self.started, _outcome(outcome))
         if outcome.status is Status.NORMAL:
             self.member.answered(now - self.started, now)
         elif outcome.is_ours:
@@ -65,3 +68,14 @@ class Attempt:
         else:
             self.member.failed(self._is_probe, now, random.random(), outcome.msg)
         self._asker.ended(self, outcome, now)
+
+    def _count(self, elapsed: float, outcome: str) -> None:
+        series = self.member.upstream.get(outcome)
+        if series is not None:  # else nobody counts, as in tests
+            series.add(elapsed)
+
+
+def _outcome(outcome: Outcome) -> str:
+    if outcome.status is Status.NORMAL:
+        return "normal"
+    return "cancelled" if outcome.is_ours else "failed"

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from skitaid.workers.ledger import Series
 
 from .balance import BALANCES, Load, rendezvous
 from .budget import Budget
@@ -33,12 +36,18 @@ class ClusterMember:
 
     cluster: the name of its section; "" for a server named by a URL, which is asked in any case
     and so has no news to log.
+    upstream: where requests to it are counted, by outcome; see `tally.OUTCOMES`.
+    ejected: how often it was. last_error, last_error_at: why it failed last, and when (Unix time).
     """
 
     keeper: ConnectionKeeper
     load: Load
     cluster: str = ""
     health: Health = field(default_factory=Health)
+    upstream: Mapping[str, Series] = field(default_factory=dict)
+    ejected: int = 0
+    last_error: str = ""
+    last_error_at: float = 0.0
 
     @property
     def node(self) -> str:
@@ -67,7 +76,11 @@ class ClusterMember:
     def failed(self, was_probe: bool, now: float, dice: float, reason: str) -> None:
         """It could not be reached, or broke off. reason: a sentence with its name."""
         self.load.in_flight -= 1
-        if self.health.failed(was_probe, now, dice) and self.cluster:
+        self.last_error, self.last_error_at = reason, time.time()
+        ejections = self.health.ejections
+        is_news = self.health.failed(was_probe, now, dice)
+        self.ejected += self.health.ejections - ejections
+        if is_news and self.cluster:
             pause = self.health.ejected_until - now
             log.warning(
                 "[@%s]: %s; after %d failures it is left alone for %.1f s, then tried again",

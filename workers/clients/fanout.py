@@ -19,7 +19,7 @@ from skitaid.workers.settings import HttpCluster
 from .cluster import ClusterMember
 from .journey import Journey
 from .leg import Choice, Leg
-from .servers import Servers
+from .servers import Counting, Servers
 
 SWEEP = 1.0  # seconds
 
@@ -32,10 +32,12 @@ class Fanout:
         loop: asyncio.AbstractEventLoop,
         clusters: Mapping[str, HttpCluster],
         landed: Callable[[Call], None],
+        counting: Counting | None = None,
     ) -> None:
+        """counting: as for `Servers`."""
         self._loop = loop
         self._landed = landed
-        self._servers = Servers(loop, clusters)
+        self._servers = Servers(loop, clusters, counting=counting)
         self._legs: dict[Call, list[Leg | Choice | Journey]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self.clusters = self._servers.clusters

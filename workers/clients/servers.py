@@ -11,10 +11,11 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 
 from skitai.engine import Origin
+from skitaid.workers.ledger import Series
 from skitaid.workers.settings import CONNECTIONS_MAX, ClientLimits, ClientTls, HttpCluster
 
 from . import proxy
@@ -30,17 +31,21 @@ log = logging.getLogger(__name__)
 
 ORIGINS_MAX = 512
 
+Counting = Callable[[str, str], Mapping[str, Series]]  # cluster and node; by outcome
+
 
 class Servers:
-    """Of one worker. environ: where the proxies are."""
+    """Of one worker. environ: where the proxies are. counting: gives a member its series."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         clusters: Mapping[str, HttpCluster],
         environ: Mapping[str, str] = os.environ,
+        counting: Counting | None = None,
     ) -> None:
         self._loop = loop
+        self._counting = counting
         self._dice = random.Random()
         self._names = Names()
         self._contexts = Contexts()
@@ -96,7 +101,11 @@ class Servers:
         cluster: str = "",
     ) -> ClusterMember:
         keeper = ConnectionKeeper(self._loop, address, cap, limits, self._names)
-        return ClusterMember(keeper, Load(weight, identity=digest(keeper.node.encode())), cluster)
+        load = Load(weight, identity=digest(keeper.node.encode()))
+        # A URL may name any server at all: they are counted together.
+        node = keeper.node if cluster else ""
+        upstream = {} if self._counting is None else self._counting(cluster, node)
+        return ClusterMember(keeper, load, cluster, upstream=upstream)
 
 
 def _proxies(environ: Mapping[str, str]) -> Proxies:

@@ -72,9 +72,8 @@ class AccessLog:
         self._stamp = b""
         self._iso = ("", "")  # up to the second, and from the milliseconds on
 
-    def note(self, request: Request, status: bytes, size: int) -> None:
+    def note(self, request: Request, status: bytes, size: int, now: float) -> None:
         """A request is over. size: bytes that were sent for it, header included."""
-        now = monotonic()
         if now >= self._next_second:
             self._turn(now)
         if not self._count:

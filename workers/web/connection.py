@@ -63,7 +63,6 @@ class ClientConnection(asyncio.Protocol):
     """HTTP/1.1 as a server (RFC 9112)."""
 
     __slots__ = (
-        "_access_log",
         "_arrival",
         "_choose_sink",
         "_connections",
@@ -84,6 +83,7 @@ class ClientConnection(asyncio.Protocol):
         "_sent",
         "_site",
         "_status",
+        "_tally",
         "_transport",
         "_unsent",
         "_writable",
@@ -104,7 +104,7 @@ class ClientConnection(asyncio.Protocol):
         self._loop = loop
         self._site = site
         self._connections = connections
-        self._access_log = connections.access_log
+        self._tally = connections.tally
         self._sent = 0  # bytes of a streamed response so far
         self._status = GONE  # of it
         self._limits = limits
@@ -161,8 +161,7 @@ class ClientConnection(asyncio.Protocol):
         """The whole response to `request`, which is in hand; dropped if the client has gone."""
         if self._in_hand is request and self._transport is not None:
             self._transport.write(data)
-            if self._access_log is not None:
-                self._access_log.note(request, data[9:12], len(data))
+            self._tally.ended(request, data[9:12], len(data))
             self._finished(keep_alive)
         elif request.upload is not None:
             request.upload.discard()  # its handler has ended later than its connection
@@ -201,8 +200,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _note_stream(self, request: Request) -> None:
         """A streamed response is over, whole or not."""
-        if self._access_log is not None:
-            self._access_log.note(request, self._status, self._sent)
+        self._tally.ended(request, self._status, self._sent)
         self._sent, self._status = 0, GONE
 
     def abort(self) -> None:
@@ -506,8 +504,7 @@ class ClientConnection(asyncio.Protocol):
         fields = [("Content-Type", HTML)]
         data = reply.whole(refusal.status, fields, page, keep_alive=False)
         self._transport.write(data)
-        if self._access_log is not None:
-            self._access_log.refused(self._peer, refusal.status, len(data))
+        self._tally.refused(self._peer, refusal.status, len(data))
         if self._transport.can_write_eof():  # TLS has no half-close
             self._transport.write_eof()
         self._is_queue_full = self._is_body_held = False  # what comes is thrown away

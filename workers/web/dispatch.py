@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from skitai import rpc
 from skitai.mounting import miss
@@ -27,7 +27,7 @@ from . import answers
 from .call import Context, RpcCall, WebCall
 from .connection import ClientConnection
 from .files import Files
-from .mounts import Failed, Methods, Missed, Mounts, Moved, Proxied
+from .mounts import Counting, Failed, Methods, Missed, Mounts, Moved, Proxied
 from .pump import pump
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,12 @@ class Dispatcher:
         handoff: Handoff,
         threads: HandlerThreads,
         reload: Callable[[], None] | None = None,
+        counting: Counting = lambda *name: None,
     ) -> None:
-        """reload: called before requests of apps in development mode; None: there are none."""
+        """reload: called before requests of apps in development mode; None: there are none.
+
+        counting: as for `Mounts`.
+        """
         self._loop = loop
         self._mounts = mounts
         self._has_directories = mounts.has_directories
@@ -58,8 +62,12 @@ class Dispatcher:
         self._handoff = handoff
         self._threads = threads
         self._reload = reload
+        # The server's own pages by their paths, before all others: set when all is put together.
+        self.own: Mapping[str, Callable[[ClientConnection, Request], None]] = {}
+        self._of_files = counting("file", "", "", "")
+        self._of_documents = counting("rpc", "", "", "")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._files = Files(loop, mounts, settings, self._run)
+        self._files = Files(loop, mounts, settings, self.run)
 
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
@@ -69,15 +77,14 @@ class Dispatcher:
             answers.error(connection, request, 400, "The path is not percent-encoded UTF-8.")
             return
         try:
-            if not request.path.startswith("/"):
+            own = self.own.get(request.path)
+            if own is not None:
+                own(connection, request)
+            elif not request.path.startswith("/"):
                 self._no_path(connection, request)
             elif self._is_proxy and b"://" in request.target.partition(b"?")[0]:
                 answers.error(connection, request, 501, "This version has no forward proxy yet.")
-            elif (
-                self._has_directories
-                and request.method in ("GET", "HEAD")
-                and self._files.answer(connection, request)
-            ):
+            elif self._has_directories and self._is_file(connection, request):
                 pass
             elif request.method == "POST" and (rpc.is_xml(request) or rpc.is_json(request)):
                 self._submit_rpc(connection, request)
@@ -98,6 +105,16 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
 
+    def _is_file(self, connection: ClientConnection, request: Request) -> bool:
+        """Whether it is one, and was answered therefore."""
+        if request.method not in ("GET", "HEAD"):
+            return False
+        request.series = self._of_files
+        if self._files.answer(connection, request):
+            return True
+        request.series = None
+        return False
+
     # --- apps ---
 
     def _to_app(self, connection: ClientConnection, request: Request) -> None:
@@ -114,7 +131,8 @@ class Dispatcher:
                 answers.redirect(connection, request, path)
             case Failed(_, page):
                 answers.whole(connection, request, 500, [("Content-Type", HTML)], page)
-            case Proxied(cluster):
+            case Proxied(cluster, series):
+                request.series = series
                 sentence = f"This version has no reverse proxy yet, so @{cluster} is not asked."
                 answers.error(connection, request, 501, sentence)
 
@@ -134,9 +152,10 @@ class Dispatcher:
 
     def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
         request.channel = connection
+        request.series = found.series
         call = WebCall(connection, request, found, self._context)
         if found.route.is_async:
-            self._run(call.run_async())
+            self.run(call.run_async())
         elif self._threads.is_full():
             self._refuse(connection, request)
         else:
@@ -149,14 +168,16 @@ class Dispatcher:
             self._refuse(connection, request)
             return
         request.channel = connection
+        request.series = self._of_documents
         self._threads.submit(RpcCall(connection, request, self._methods, self._context))
 
     def _start_stream(
         self, connection: ClientConnection, request: Request, kind: str, stream: Stream, name: str
     ) -> None:
-        self._run(pump(connection, request, kind, stream, self._threads, self._handoff, name))
+        self.run(pump(connection, request, kind, stream, self._threads, self._handoff, name))
 
-    def _run(self, coroutine: awaiting.AnyCoroutine) -> None:
+    def run(self, coroutine: awaiting.AnyCoroutine) -> None:
+        """On the loop, until it is over or the worker leaves."""
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
