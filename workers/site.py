@@ -162,7 +162,9 @@ class WebSite:
             self._tell,
         )
         if scoreboard is not None:
-            self._dispatcher.own = self.desk.pages(scoreboard, self._dispatcher.run)
+            self._dispatcher.own = self.desk.pages(
+                scoreboard, self._dispatcher.run, self._dispatcher.send
+            )
         if settings.request_timeout:
             self._overdue = Overdue(
                 loop,

@@ -74,7 +74,7 @@ class Tally:
     def ended(self, request: Request, status: bytes, size: int) -> None:
         """A request is over. size: bytes that were sent for it, header included."""
         now = monotonic()
-        took = now - request.began
+        took = (request.returned or now) - request.began  # of a stream: until it has begun
         usual: Series = request.series or self.nobody
         series = usual if status[0] == _TWO else self._odd_one(usual, status[0])
         series.cells[bisect_left(BOUNDS, took)] += 1

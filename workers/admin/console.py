@@ -28,7 +28,7 @@ from .document import Status
 from .live import Live
 from .orders import KINDS, Order
 from .page import Page
-from .templating import ASSET_TYPES, ASSETS
+from .templating import FILE_TYPES, FILES
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,12 @@ SAFE: Fields = [
     ("Referrer-Policy", "same-origin"),  # with no-referrer a form's Origin would be "null"
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
+]
+EVENT_FIELDS: Fields = [
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    ("Cache-Control", "no-store"),
+    ("X-Accel-Buffering", "no"),  # nginx would keep it back
+    *SAFE,
 ]
 _STALE = (
     "The form was not sent by this page, or the page is too old: its token is missing or wrong."
@@ -90,11 +96,11 @@ class Console:
         """The page with all routes."""
         return _page(await self._aside(self._page.all_routes, await self._status()))
 
-    def asset(self, name: str) -> Answer:
+    async def file(self, name: str, request: Request) -> Answer:
         """A file of the pages. Its URL has its version in it, so that browsers may keep it."""
-        kind = ASSET_TYPES[name[name.rindex(".") :]]
+        kind = FILE_TYPES[name[name.rindex(".") :]]
         kept = ("Cache-Control", "private, max-age=31536000, immutable")
-        return 200, [("Content-Type", kind), kept, *SAFE], ASSETS[name]
+        return 200, [("Content-Type", kind), kept, *SAFE], FILES[name]
 
     # --- what is done ---
 
@@ -152,7 +158,7 @@ class Console:
 
 
 def _page(body: bytes, status: int = 200) -> Answer:
-    return status, [("Content-Type", HTML), ("Cache-Control", "no-store"), *SAFE], body
+    return status, [("Content-Type", HTML), *SAFE], body
 
 
 def _form(request: Request) -> dict[str, str]:

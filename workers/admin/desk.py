@@ -28,10 +28,11 @@ from skitaid.workers.web.mounts import Mounts
 from . import report
 from .cache_counts import CacheCounts
 from .certificates import certificates
+from .console import Console
 from .document import InFlight
 from .errors import Errors
 from .inquiries import Inquiries
-from .pages import AdminPages, Page
+from .pages import AdminPages, Page, Send
 from .reporter import Reporter
 from .slow import Slow
 from .status import StatusOf
@@ -73,6 +74,7 @@ class Desk:
         self._ordinal = ordinal
         self._tally = tally
         self._worker = worker
+        self._tell_master = tell_master
         self._slow = Slow(tally, ordinal, settings.slow_request)
         self._cache_counts = CacheCounts(tally.pen, worker.cache)
         self._steps = Steps(loop, tally.pen, tally.slot, self._now_and_then)
@@ -92,9 +94,9 @@ class Desk:
         )
 
     def pages(
-        self, scoreboard: Scoreboard, run: Callable[[AnyCoroutine], None]
+        self, scoreboard: Scoreboard, run: Callable[[AnyCoroutine], None], send: Send
     ) -> Mapping[str, Page]:
-        """The admin pages by their paths. run: see `AdminPages`."""
+        """The admin pages by their paths. run, send: see `AdminPages`."""
         self.status = StatusOf(
             self._settings,
             self._worker.version,
@@ -106,7 +108,11 @@ class Desk:
             self._worker.registered,
         )
         series = self._tally.route("admin", "", "", "")
-        return AdminPages(self._loop, self._settings.admin, self.status, run, series).pages()
+        console = Console(
+            self._loop, self._settings, self.status.status, self._stacks, self._tell_master
+        )
+        admin = self._settings.admin
+        return AdminPages(self._loop, admin, self.status, console, run, send, series).pages()
 
     def start(self) -> None:
         """The worker serves."""
@@ -127,6 +133,12 @@ class Desk:
                 return msgspec.msgpack.encode(self._in_hand())
             case control.Stacks():
                 return stacks().encode("utf-8", "replace")
+
+    async def _stacks(self) -> list[tuple[int, str | None]]:
+        """Of each worker, None if it gives no answer."""
+        answers = await self.inquiries.ask(control.Stacks())
+        told = {ordinal: data.decode("utf-8", "replace") for ordinal, data in answers.told.items()}
+        return sorted({**dict.fromkeys(answers.silent), **told}.items())
 
     def _in_hand(self) -> list[InFlight]:
         return [

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
 
@@ -55,7 +55,7 @@ class Live:
         """Whether nobody more may look."""
         return self._viewers >= VIEWERS_MAX
 
-    async def watch(self) -> AsyncIterator[bytes]:
+    async def watch(self) -> AsyncGenerator[bytes, None]:
         """The events of one viewer. They end when the document cannot be made."""
         self._viewers += 1
         if self._task is None:

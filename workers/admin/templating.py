@@ -18,14 +18,14 @@ from . import attention, wording
 _HERE = Path(__file__).parent
 _SOURCES = {path.name: path.read_text("utf-8") for path in _HERE.glob("templates/*.html")}
 
-ASSETS = {path.name: path.read_bytes() for path in _HERE.glob("assets/*.*")}
-ASSET_TYPES = {
+FILES = {path.name: path.read_bytes() for path in _HERE.glob("assets/*.*")}
+FILE_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
 # In their URLs, so that browsers may keep them: other files have other URLs.
-VERSION = hashlib.sha256(b"".join(ASSETS[name] for name in sorted(ASSETS))).hexdigest()[:12]
+VERSION = hashlib.sha256(b"".join(FILES[name] for name in sorted(FILES))).hexdigest()[:12]
 
 # Colour is never the only sign of a state.
 _SHAPES = {
