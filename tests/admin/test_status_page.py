@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -220,10 +221,12 @@ def test_one_worker_more_and_less(server: Server) -> None:
     """As by signals."""
     for what, workers in (("more", 3), ("fewer", 2)):
         assert order(server, what, token(server)).status == 303
-        wait_until(
-            lambda: [each["state"] for each in status(server)["workers"]] == ["ready"] * workers,
-            f"{workers} workers",
-        )
+        wanted = ["ready"] * workers
+        wait_until(partial(has_workers, server, wanted), f"{workers} workers")
+
+
+def has_workers(server: Server, states: list[str]) -> bool:
+    return [each["state"] for each in status(server)["workers"]] == states
 
 
 def test_reload_and_restart(server: Server) -> None:

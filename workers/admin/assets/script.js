@@ -65,7 +65,7 @@ function update(parts) {
 }
 
 function connect() {
-  source = new EventSource(location.pathname + "/events");
+  source = new EventSource(location.origin + location.pathname + "/events");
   source.addEventListener("parts", (event) => {
     again = AGAIN_FIRST;
     update(JSON.parse(event.data));
