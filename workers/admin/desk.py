@@ -27,7 +27,6 @@ from skitaid.workers.web.mounts import Mounts
 
 from . import report
 from .cache_counts import CacheCounts
-from .certificates import certificates
 from .document import InFlight
 from .errors import Errors
 from .inquiries import Inquiries
@@ -88,7 +87,6 @@ class Desk:
             worker.handlers,
             self._slow,
             errors or Errors(ordinal),
-            certificates(settings.tls),
         )
 
     def pages(
