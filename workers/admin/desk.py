@@ -27,7 +27,6 @@ from skitaid.workers.web.mounts import Mounts
 
 from . import report
 from .cache_counts import CacheCounts
-from .certificates import certificates
 from .console import Console
 from .document import InFlight
 from .errors import Errors
@@ -90,7 +89,6 @@ class Desk:
             worker.handlers,
             self._slow,
             errors or Errors(ordinal),
-            certificates(settings.tls),
         )
 
     def pages(

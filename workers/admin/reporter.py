@@ -7,7 +7,7 @@ while requests are served.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from skitai.app import Application
 from skitaid.workers.clients.cluster import Cluster as ClusterAtWork
 from skitaid.workers.clients.cluster import ClusterMember
 from skitaid.workers.heartbeat import Handlers, resident
-from skitaid.workers.settings import AppRoute, Settings
+from skitaid.workers.settings import AppRoute, Settings, Tls
 
 from .document import App, Cache, Certificate, Package, Pool
 from .errors import Errors
@@ -36,7 +36,6 @@ class Reporter:
     handlers: Callable[[], Handlers]
     slow: Slow
     errors: Errors
-    certificates: Sequence[Certificate]
 
     def report(self) -> WorkerReport:
         """As of now."""
@@ -56,7 +55,7 @@ class Reporter:
             apps=[
                 self._app(route) for route in self.settings.routes if isinstance(route, AppRoute)
             ],
-            tls=list(self.certificates),
+            tls=_certificates(self.settings.tls),
         )
 
     def _cluster(self, cluster: ClusterAtWork, now: float) -> ClusterReport:
@@ -96,6 +95,14 @@ def _member(member: ClusterMember, now: float) -> MemberReport:
         last_error_at=member.last_error_at or None,
         pool=Pool(pool.cap, len(pool.busy), len(pool.idle), pool.opening, len(pool.waiting)),
     )
+
+
+def _certificates(tls: Tls | None) -> list[Certificate]:
+    now = time.time()
+    return [
+        Certificate(each.file, list(each.names), each.not_after, each.not_after - now)
+        for each in (tls.certificates if tls else ())
+    ]
 
 
 def _cache(status: Mapping[str, Any]) -> Cache:
