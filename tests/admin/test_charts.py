@@ -45,7 +45,7 @@ def test_the_summary_tells_what_the_lines_show() -> None:
     history = replace(HISTORY, requests=[120.0, 340.0, 80.0], errors=[0.0, 2.0, 0.0])
     assert chart(history, "rate").summary == (
         "Requests per second, last 15 minutes: answered now 80, at most 340;"
-        " with 5xx now 0, at most 2.0."
+        " with 5xx now 0, at most 2."
     )
 
 

@@ -61,7 +61,7 @@ def size(value: float) -> str:
 
 def count(value: float) -> str:
     """How many: "12,345"; of a rate below ten one digit more."""
-    if isinstance(value, float) and 0 < value < 9.95:
+    if 0 < value < 9.95 and value != int(value):
         return f"{value:.1f}"
     return f"{value:,.0f}"
 
