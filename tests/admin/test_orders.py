@@ -23,7 +23,17 @@ def test_orders_are_read_as_they_are_written(what: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "explode", "reload:web:a:1", "drain", "drain:", "drain:web", "drain:web:", "drain::a:1"],
+    [
+        "",
+        "explode",
+        "reload:web:a:1",
+        "drain",
+        "drain:",
+        "drain:web",
+        "drain:web:",
+        "drain::a:1",
+        "drain:a:b\nc",
+    ],
 )
 def test_other_texts_are_no_orders(text: str) -> None:
     """They are refused with a sentence."""

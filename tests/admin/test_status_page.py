@@ -226,6 +226,16 @@ def test_one_worker_more_and_less(server: Server) -> None:
         wait_until(partial(has_workers, server, wanted), f"{workers} workers")
 
 
+def test_stop(home: Home) -> None:
+    """It is said by a page that needs no server, and what is in hand is answered."""
+    server = home.serve("web", more=CONF)
+    reply = order(server, "stop", token(server), confirmed="yes")
+    assert reply.status == 200
+    assert "The server stops when all is answered" in reply.text
+    assert server.wait() == 0
+    assert "admin from 127.0.0.1 on the status page: stopping when all is answered" in server.log()
+
+
 def has_workers(server: Server, states: list[str]) -> bool:
     return [each["state"] for each in status(server)["workers"]] == states
 

@@ -126,6 +126,8 @@ class Console:
         if order.what == "stacks":
             return _page(await self._shown(status))
         self._tell_master(_wish(order, who))
+        if order.what == "stop":  # nobody may be there to show the page again
+            return _page(await self._told("Stopping", KINDS["stop"].done))
         return 303, [("Location", f"{self._base}?{urlencode({'done': order.text})}"), *SAFE], b""
 
     async def _asked(self, order: Order) -> bytes:
@@ -149,8 +151,10 @@ class Console:
 
     async def _refused(self, request: Request, who: str, status: int, reason: str) -> Answer:
         log.warning("request %s: status page: refused to %s: %s", request.id, who, reason)
-        page = await self._aside(self._page.render, "refused.html", reason=reason)
-        return _page(page, status)
+        return _page(await self._told("Refused", reason), status)
+
+    async def _told(self, title: str, text: str) -> bytes:
+        return await self._aside(self._page.render, "told.html", title=title, text=text)
 
     async def _aside(self, make: Callable[..., bytes], *args: Any, **values: Any) -> bytes:
         """Beside the loop, as a large page takes long."""

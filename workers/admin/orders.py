@@ -70,7 +70,7 @@ KINDS = {
     ),
     "stop": Kind(
         "Stop",
-        "The server stops when all is answered. This page ends with it.",
+        "The server stops when all is answered, and this page with it.",
         "Stop the server?",
         "What is in hand is answered, then the server ends. It can not be started from here again:"
         " that takes skitaid start.",
@@ -97,7 +97,11 @@ def read(text: str) -> Order:
     """An order from a form. Raises ValueError, with a sentence, for what is none."""
     what, _, whom = text.partition(":")
     cluster, _, node = whom.partition(":")
-    if what not in KINDS or (what in OF_MEMBERS) != bool(cluster and node):
+    if (
+        not text.isprintable()
+        or what not in KINDS
+        or (what in OF_MEMBERS) != bool(cluster and node)
+    ):
         raise ValueError(f"{text[:80]!r} is nothing that can be done here.")
     return Order(what, cluster, node)
 
