@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 import imagined_status
+import msgspec
 
 from skitaid.workers.admin.document import Status
 from skitaid.workers.admin.page import Page
-from skitaid.workers.admin.parts import Parts, changes
+from skitaid.workers.admin.parts import Changes, Parts, changes
 
 ROUNDS = 15
 SIZES = {
@@ -32,7 +33,7 @@ def main() -> None:
     for name, size in SIZES.items():
         now, later = (imagined_status.status(**size, tick=tick) for tick in (0, 2))
         before, after = page.parts(now), page.parts(later)
-        sent = sum(map(len, changes(before, after).values()))
+        sent = len(msgspec.json.encode(changes(before, after)))
         whole, routes = page.whole(now, "token"), page.all_routes(now)
         print(
             f"{name:6} {took(page.whole, now, 'token'):5.1f} ms {len(whole):9,}"
@@ -41,7 +42,7 @@ def main() -> None:
         )
 
 
-def update(page: Page, before: Parts, later: Status) -> dict[str, str]:
+def update(page: Page, before: Parts, later: Status) -> Changes:
     """What viewers of a page with `before` are sent."""
     return changes(before, page.parts(later))
 

@@ -15,6 +15,7 @@ from skitaid.workers.admin import live
 from skitaid.workers.admin.document import Status
 from skitaid.workers.admin.live import Live
 from skitaid.workers.admin.page import Page
+from skitaid.workers.admin.parts import Changes
 
 
 class Server:
@@ -61,7 +62,10 @@ def test_the_first_message_is_all_and_the_others_what_has_changed() -> None:
         first, second = parts(await anext(viewer)), parts(await anext(viewer))
         assert {"head", "workers", "routes", "server"} < first.keys()
         assert "workers" not in second
-        assert second["worker-0"] != first["workers"]
+        assert second["worker-0"] == {
+            8: '<td class="n">11</td>',
+            12: '<td class="n">301,120</td>',
+        }
         await viewer.aclose()
 
     run(watch())
@@ -166,10 +170,10 @@ async def read(viewer: AsyncIterator[bytes]) -> bytes:
     return await anext(viewer)
 
 
-def parts(event: bytes) -> dict[str, str]:
+def parts(event: bytes) -> Changes:
     assert event.startswith(b"event: parts\ndata: ")
     assert event.endswith(b"\n\n")
-    return msgspec.json.decode(event.partition(b"data: ")[2], type=dict[str, str])
+    return msgspec.json.decode(event.partition(b"data: ")[2], type=Changes)
 
 
 class _Heads(dict[int, str]):

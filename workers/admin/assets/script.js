@@ -1,6 +1,6 @@
 // Makes the status page live; without it the page is the same, and is refreshed by hand.
 //
-// The server sends {"id": "html"} for what has changed. What is there is changed in place, node by
+// The server sends {"id": "html"} for what has changed, or {"id": {"3": "html"}} for the fourth cell of a row. What is there is changed in place, node by
 // node, so that focus, selection, scrolling and opened details stay as they are.
 
 "use strict";
@@ -54,13 +54,22 @@ function become(old, wanted) {
   while (old.childNodes.length > theirs.length) old.lastChild.remove();
 }
 
+function put(place, html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  become(place, template.content.firstElementChild);
+}
+
 function update(parts) {
-  for (const [id, html] of Object.entries(parts)) {
+  for (const [id, change] of Object.entries(parts)) {
     const place = document.getElementById(id);
     if (!place) continue;
-    const template = document.createElement("template");
-    template.innerHTML = html;
-    become(place, template.content.firstElementChild);
+    if (typeof change === "string") {
+      put(place, change);
+      continue;
+    }
+    const cells = place.querySelectorAll("th, td");
+    for (const [index, html] of Object.entries(change)) put(cells[index], html);
   }
 }
 
