@@ -12,6 +12,8 @@ from looks import CONF, PASSWORD
 from operator_session import Home
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 from served import Server
 from waits import PATIENCE
@@ -137,13 +139,20 @@ def number(browser: webdriver.Chrome, place: str, column: int) -> int:
 def act(browser: webdriver.Chrome, label: str) -> None:
     """Click one of the actions."""
     browser.find_element(By.CSS_SELECTOR, ".menu summary").click()
-    browser.find_element(By.XPATH, f"//div/button[normalize-space()='{label}']").click()
+    follow(browser, browser.find_element(By.XPATH, f"//div/button[normalize-space()='{label}']"))
+
+
+def follow(browser: webdriver.Chrome, element: WebElement) -> None:
+    """Click what leads to another page; come back when that has taken this one's place."""
+    old = browser.find_element(By.TAG_NAME, "html")
+    element.click()
+    WebDriverWait(browser, PATIENCE).until(staleness_of(old))
 
 
 def heading(browser: webdriver.Chrome, text: str) -> None:
-    WebDriverWait(browser, PATIENCE).until(
-        lambda each: each.find_element(By.TAG_NAME, "h1").text == text
-    )
+    """Wait for the page with this heading, loaded whole."""
+    script = "return document.readyState === 'complete' && document.querySelector('h1').innerText"
+    WebDriverWait(browser, PATIENCE).until(lambda each: each.execute_script(script) == text)
 
 
 def test_counts_rise_while_one_looks(browser: webdriver.Chrome, server: Server) -> None:
@@ -205,7 +214,7 @@ def test_an_action_without_the_token_is_refused(browser: webdriver.Chrome) -> No
     act(browser, "Reload")
     heading(browser, "Refused")
     assert "its token is missing or wrong" in browser.find_element(By.TAG_NAME, "main").text
-    browser.find_element(By.LINK_TEXT, "Back to the status").click()
+    follow(browser, browser.find_element(By.LINK_TEXT, "Back to the status"))
     heading(browser, "web")
 
 
@@ -228,7 +237,7 @@ def test_a_dangerous_action_is_asked_about(browser: webdriver.Chrome, server: Se
     heading(browser, "Stop the server?")
     focused = browser.switch_to.active_element
     assert focused.text == "No, back to the status"
-    focused.click()
+    follow(browser, focused)
     heading(browser, "web")
     assert server.status().state == "serving"
 
@@ -237,7 +246,7 @@ def test_without_scripts(browser: webdriver.Chrome) -> None:
     """The page is the same; actions are forms, refreshing is a link."""
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        browser.find_element(By.LINK_TEXT, "Refresh").click()
+        follow(browser, browser.find_element(By.LINK_TEXT, "Refresh"))
         assert browser.find_element(By.ID, "live").text == ""
         assert not browser.find_element(By.ID, "pause").is_displayed()
         act(browser, "Restart …")
@@ -276,7 +285,7 @@ def test_accessibility_of_questions(browser: webdriver.Chrome, scheme: str) -> N
     act(browser, "Stop …")
     heading(browser, "Stop the server?")
     assert browser.execute_script(ACCESSIBILITY) == []
-    browser.find_element(By.LINK_TEXT, "No, back to the status").click()
+    follow(browser, browser.find_element(By.LINK_TEXT, "No, back to the status"))
     heading(browser, "web")
     act(browser, "Show stacks")
     heading(browser, "Stacks of web")
