@@ -13,7 +13,7 @@ from bisect import insort
 
 from skitai.errand import Waited, trace_of
 from skitai.request import Request
-from skitaid.workers.ledger import Series
+from skitaid.workers.ledger import Key
 from skitaid.workers.tally import NEVER, Tally
 
 from .document import SlowRequest, Wait
@@ -42,9 +42,9 @@ class Slow:
         tally.when_slow = self.note
         self._set_bar()
 
-    def note(self, request: Request, series: Series, status: int, now: float) -> None:
+    def note(self, request: Request, key: Key, status: int, now: float) -> None:
         """A request is over that may be one of the slowest."""
-        told = self._tell(request, series, status, now)
+        told = self._tell(request, key, status, now)
         if own(told) >= self._log_from:
             log.warning("%s", line(told))
         insort(self._book, told, key=own)
@@ -66,9 +66,9 @@ class Slow:
         lowest = own(self._book[0]) if len(self._book) >= KEPT else 0.0
         self._tally.slow_from = min(lowest, self._log_from)
 
-    def _tell(self, request: Request, series: Series, status: int, now: float) -> SlowRequest:
+    def _tell(self, request: Request, key: Key, status: int, now: float) -> SlowRequest:
         began, taken, started = request.began, request.taken, request.started
-        _, kind, _, rule, handler, _ = series.key
+        _, kind, _, rule, handler, _ = key
         returned = request.returned or now
         errand = request.errand
         waits = [] if errand is None else [_wait(each) for each in errand.waits(began, now)]

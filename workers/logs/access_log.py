@@ -26,7 +26,7 @@ from .writer import Channel, LogWriter
 LINGER = 0.1  # seconds
 BATCH = 500  # lines; they are formatted within about a fifth of a millisecond
 LINE = b"%b %b %b %b %b %b %d %b %b %b\n"
-GONE = b"499"  # the client went before the response was begun; nginx's number
+GONE = b"HTTP/1.1 499"  # the client went before the response was begun; nginx's number
 
 # The usual durations in milliseconds; a look here costs a quarter of formatting.
 _TENTHS = tuple(b"%.1f" % (tenths / 10) for tenths in range(1000))

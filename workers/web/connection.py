@@ -66,6 +66,7 @@ class ClientConnection(asyncio.Protocol):
         "_arrival",
         "_choose_sink",
         "_connections",
+        "_head",
         "_hsts",
         "_in_hand",
         "_is_body_held",
@@ -83,7 +84,6 @@ class ClientConnection(asyncio.Protocol):
         "_queue",
         "_sent",
         "_site",
-        "_status",
         "_tally",
         "_transport",
         "_unsent",
@@ -109,7 +109,7 @@ class ClientConnection(asyncio.Protocol):
         self._connections = connections
         self._tally = connections.tally
         self._sent = 0  # bytes of a streamed response so far
-        self._status = GONE  # of it
+        self._head = GONE  # of it
         self._limits = limits
         self._choose_sink = choose_sink
         self._proxies = proxies
@@ -167,7 +167,7 @@ class ClientConnection(asyncio.Protocol):
             if self._hsts:
                 data = self._with_hsts(data)
             self._transport.write(data)
-            self._tally.ended(request, data[9:12], len(data))
+            self._tally.ended(request, data, len(data))
             self._finished(keep_alive)
         elif request.upload is not None:
             request.upload.discard()  # its handler has ended later than its connection
@@ -180,7 +180,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None:
             raise ConnectionResetError("the client has gone")
         if not self._sent:
-            self._status = bytes(data[9:12])
+            self._head = bytes(data[:12])
             if self._hsts:
                 data = self._with_hsts(data)
         self._sent += len(data)
@@ -213,8 +213,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _note_stream(self, request: Request) -> None:
         """A streamed response is over, whole or not."""
-        self._tally.ended(request, self._status, self._sent)
-        self._sent, self._status = 0, GONE
+        self._tally.ended(request, self._head, self._sent)
+        self._sent, self._head = 0, GONE
 
     def abort(self) -> None:
         """Close at once; a response that is not whole must not look whole."""
