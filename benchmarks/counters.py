@@ -1,10 +1,10 @@
-"""What counts and histograms cost: hello with and without them, in one process that is told to switch.
+"""What counts and histograms cost: hello with and without them, in one process that switches.
 
     python benchmarks/counters.py [--seconds 60] [--connections 64]
 
 Server on core 0, wrk on core 1. Ten times a second the worker begins or ceases to count, and the
-CPU time per request is compared with that of the turn before: so neither another process nor a busy
-machine weighs on one side. Over 1.03 is a mistake.
+CPU time per request is compared with that of the turn before: so neither another process nor a
+busy machine weighs on one side. Over 1.03 is a mistake.
 """
 
 from __future__ import annotations

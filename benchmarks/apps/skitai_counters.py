@@ -1,4 +1,4 @@
-"""Hello, in a worker that can be told to count nothing of a request, and what it has used so far."""
+"""Hello, in a worker that can be told to count nothing, and what it has used so far."""
 
 import time
 
