@@ -107,7 +107,8 @@ SERVER = (
     Key("threads", values.whole(1), f"{_WORKER.threads}", "handlers that may run at once"),
     Key("threads_max", values.whole(1), f"{_WORKER.threads_max}", "handlers, waiting ones too"),
     Key("port", values.port, "5000", "where to listen"),
-    Key("ip", values.listen_address, "", "where to listen; empty for all interfaces"),
+    Key("ip", values.listen_address, "", "where to listen; empty for all interfaces; or unix:PATH"),
+    Key("unix_mode", values.mode, "660", "of the file of ip = unix:PATH"),
     Key("ssl", values.switch, "no", "HTTPS, with the certificate of [certification]"),
     Key("redirect_port", values.port_or_none, "0", "plain HTTP there is sent to https; 0: none"),
     Key("hsts", values.hsts, "0", "how long browsers come by https only; 0: nothing is said"),
@@ -115,6 +116,7 @@ SERVER = (
     Key("sessiontimeout", values.whole_seconds(1), f"{_WORKER.session_timeout}", "then it is over"),
     Key("proxy", values.switch, "no", "also a forward proxy, for all that the firewall lets in"),
     Key("trusted_proxies", values.proxies, "", "whose X-Forwarded-For and the like are believed"),
+    Key("proxy_protocol", values.switch, "no", "trusted_proxies begin with a PROXY header"),
     Key("static_max_age", values.whole_seconds(0), f"{_WORKER.static_max_age}", "of static files"),
     Key(
         "num_result_cache_max",

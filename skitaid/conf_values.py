@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import grp
 import ipaddress
+import os
 import pwd
 import re
 from collections.abc import Callable
@@ -126,7 +127,11 @@ def host(value: str) -> str:
 
 
 def listen_address(value: str) -> str:
-    """A host as above, or "" for all interfaces."""
+    """A host as above, "" for all interfaces, or `unix:` and an absolute path."""
+    if value.startswith("unix:"):
+        if not value.startswith("unix:/"):
+            raise ValueError(f"{shown(value)} is no file; write unix: and an absolute path")
+        return f"unix:{os.path.normpath(value.removeprefix('unix:'))}"
     return host(value) if value else ""
 
 
@@ -174,6 +179,13 @@ def group(value: str) -> str:
         return value and grp.getgrnam(value).gr_name
     except KeyError:
         raise ValueError(f"this machine has no group {shown(value)}") from None
+
+
+def mode(value: str) -> int:
+    """Of a file, in octal digits: `660`, `0666`."""
+    if not _UMASK.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not a mode; write octal digits like 660 or 0666")
+    return int(value, 8)
 
 
 def umask(value: str) -> int:

@@ -186,6 +186,7 @@ class Settings:
     limits: Limits = Limits()
     upload_dir: str = "/var/tmp"  # noqa: S108  # each worker has a directory of its own there
     trusted_proxies: tuple[str, ...] = ()  # addresses, networks, "unix:"
+    proxy_protocol: bool = False  # they begin each connection with a header of it
     static_max_age: int = 300  # seconds
     result_cache: str = field(default="", repr=False)  # URL of a server; "": in its memory
     result_cache_entries: int = 200

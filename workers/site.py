@@ -72,6 +72,7 @@ class WebSite:
         self._limits = limits
         self._hsts = _hsts(settings)
         self._port = settings.port
+        self._speaks_proxy_protocol = settings.proxy_protocol
         self._tell_master: Callable[[control.FromWorker], None] | None = None
         self._handoff = Handoff(loop)
         self._threads = HandlerThreads(
@@ -157,7 +158,7 @@ class WebSite:
     def _accept(
         self,
         listener: socket.socket,
-        protocol: Callable[[], ClientConnection],
+        protocol: Callable[[str], ClientConnection],
         tls: ssl.SSLContext | None,
     ) -> None:
         acceptor = Acceptor(
@@ -169,9 +170,13 @@ class WebSite:
             self._connections,
             self._slot,
             self._siblings,
+            self._is_proxy if self._speaks_proxy_protocol else None,
         )
         acceptor.open()
         self._acceptors.append(acceptor)
+
+    def _is_proxy(self, address: str) -> bool:
+        return self._proxies.speaking(address) is not None
 
     def _want_successor(self, reason: str) -> None:
         self._tell(control.WantRestart(reason))
@@ -227,7 +232,7 @@ class WebSite:
         end(self._apps, self._wasc)
         self._uploads.close()
 
-    def _connection(self) -> ClientConnection:
+    def _connection(self, client: str) -> ClientConnection:
         return ClientConnection(
             self._loop,
             self._dispatcher,
@@ -236,9 +241,10 @@ class WebSite:
             self._choose_sink,
             self._proxies,
             self._hsts,
+            client,
         )
 
-    def _redirected(self) -> ClientConnection:
+    def _redirected(self, client: str) -> ClientConnection:
         """One of plain HTTP where https is spoken."""
         return ClientConnection(
             self._loop,
@@ -247,6 +253,7 @@ class WebSite:
             self._limits,
             self._choose_sink,
             self._proxies,
+            client=client,
         )
 
 

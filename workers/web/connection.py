@@ -102,8 +102,11 @@ class ClientConnection(asyncio.Protocol):
         choose_sink: ChooseSink,
         proxies: Proxies = NOBODY,
         hsts: bytes = b"",
+        client: str = "",
     ) -> None:
-        """hsts: a header line for all responses, b"" for none (RFC 6797)."""
+        """hsts: a header line for all responses, b"" for none (RFC 6797). client: the address that
+        a PROXY header has named, "" for none.
+        """
         self._loop = loop
         self._site = site
         self._connections = connections
@@ -115,7 +118,7 @@ class ClientConnection(asyncio.Protocol):
         self._proxies = proxies
         self._hsts = hsts
         self._transport: asyncio.Transport | None = None
-        self._peer = ""
+        self._peer = client
         self._queue: Queue = deque()
         self._in_hand: Request | None = None
         self._keep_alive = True  # after the request in hand
@@ -275,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
-        self._peer = peer_address(transport)
+        self._peer = self._peer or peer_address(transport)
         proxies = self._proxies.speaking(self._peer)
         is_trusted = proxies is not None
         if transport.get_extra_info("sslcontext") is None:
