@@ -83,6 +83,7 @@ _WORKER = worker.Settings(name="", routes=())  # for its defaults
 _LIMITS = _WORKER.limits
 _LOGS = _WORKER.logs
 _CLIENT = worker.ClientLimits()
+_PASSING = worker.Passing()
 
 # The keys that fill `worker.Limits`, by the names of its fields.
 LIMIT_FIELDS = {
@@ -230,6 +231,27 @@ CLUSTER = (
         values.size(1),
         f"{_CLIENT.response_size}",
         "of an answer; more is a failure",
+    ),
+    Key("keep_prefix", values.switch, "no", "of the route: members see the whole path"),
+    Key("keep_host", values.switch, "no", "members are called as the client has called us"),
+    Key("sticky", values.cookie_name, "no", "a cookie brings clients to the same member"),
+    Key(
+        "proxy_timeout",
+        values.seconds(0),
+        f"{_PASSING.timeout:g}",
+        "silence of a member that a client waits for, then 504; 0: never",
+    ),
+    Key(
+        "tunnel_timeout",
+        values.seconds(0),
+        f"{_PASSING.tunnel_timeout:g}",
+        "in which nothing moves in a WebSocket or the like; 0: never",
+    ),
+    Key(
+        "max_request_size",
+        values.size(1),
+        f"{_PASSING.max_request_size}",
+        "of a body that is passed on; beyond it 413",
     ),
     Key("cafile", values.text, "", "authorities to believe; those of the system if left out"),
     Key("certfile", values.text, "", "PEM file that is shown to members that ask who we are"),

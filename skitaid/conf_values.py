@@ -19,6 +19,8 @@ from skitaid.workers.clients import resp
 
 SECRET_MIN = 6  # characters; the original's rule, far below the random keys that init writes
 
+STICKY = "SKITAIMEMBER"  # the cookie of `sticky = yes`
+
 _SHOWN_MAX = 60  # characters of a value in a message
 _WHOLE = re.compile(r"[0-9]{1,15}")  # int() takes signs, blanks, underscores and more
 _UNITS_OF_TIME = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -34,6 +36,7 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _UMASK = re.compile(r"0?[0-7]{3}")
 _CHECK = re.compile(r"(/[!-~]*) +every +([!-~]+)")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -245,6 +248,15 @@ def hedge(value: str) -> float | Literal["p95"] | None:
         return seconds(0.001)(value)
     except ValueError as error:
         raise ValueError(f"{error}; or write p95, or no") from None
+
+
+def cookie_name(value: str) -> str:
+    """A cookie's name (RFC 6265 section 4.1.1), `yes` for one of ours, or `no`."""
+    if value.lower() in _SWITCH:
+        return STICKY if _SWITCH[value.lower()] else ""
+    if not _TOKEN.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no name of a cookie; write yes, a name, or no")
+    return value
 
 
 def check(value: str) -> worker.Check | None:

@@ -93,6 +93,18 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Passing:
+    """How requests of clients are passed on to a cluster that a route names."""
+
+    keep_prefix: bool = False  # members are asked for the path with the route's prefix
+    keep_host: bool = False  # by the name that the client has called, not by their own
+    sticky: str = ""  # name of the cookie that brings a client to the same member again; "": none
+    timeout: float = 60.0  # seconds of silence of a member, then 504; 0: never
+    tunnel_timeout: float = 3600.0  # seconds in which nothing moves in a tunnel; 0: never
+    max_request_size: int = 2 * 1024**3  # bytes of a body, which is not held; beyond it: 413
+
+
+@dataclass(frozen=True, slots=True)
 class HttpCluster:
     """A `[@name]` section of servers that speak HTTP, XML-RPC or JSON-RPC."""
 
@@ -106,6 +118,7 @@ class HttpCluster:
     check: Check | None = None  # None: only calls tell how members are
     limits: ClientLimits = ClientLimits()
     trust: ClientTls = ClientTls()  # counts with tls
+    passing: Passing = Passing()  # counts with a route
 
 
 @dataclass(frozen=True, slots=True)

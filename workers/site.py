@@ -42,6 +42,7 @@ from .web.connections import Connections
 from .web.dispatch import Dispatcher
 from .web.forwarded import Proxies
 from .web.mounts import Mounts
+from .web.reverse_proxy import ReverseProxy
 from .web.to_https import ToHttps
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
@@ -107,6 +108,9 @@ class WebSite:
         )
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
+        self._reverse_proxy: ReverseProxy | None = None
+        if mounts.clusters:
+            self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
         self._dispatcher = Dispatcher(
             loop,
             settings,
@@ -115,11 +119,13 @@ class WebSite:
             self._handoff,
             self._threads,
             looking(self._apps, mounts, self._wasc),
+            self._reverse_proxy,
         )
         self._upload_directory = UploadDirectory(settings.upload_dir)
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
         self._proxies = Proxies(settings.trusted_proxies)
-        self._choose_sink = Bodies(limits, self._uploads).choose
+        passed_on = self._reverse_proxy.sink if self._reverse_proxy is not None else None
+        self._choose_sink = Bodies(limits, self._uploads, passed_on).choose
         self._checks = Checks(
             loop,
             MemberTable() if scoreboard is None else scoreboard.members,
@@ -226,6 +232,8 @@ class WebSite:
         self._flights.close()
         self._handoff.close()
         self._connections.abort()
+        if self._reverse_proxy is not None:
+            self._reverse_proxy.close()
 
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""

@@ -49,7 +49,9 @@ class HttpExchange:
         "_sent_at",
     )
 
-    def __init__(self, keeper: ConnectionKeeper, ask: Ask, done: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, keeper: ConnectionKeeper[HttpConnection], ask: Ask, done: Callable[[Outcome], None]
+    ) -> None:
         self._keeper = keeper
         self._ask = ask
         # Let go when it is over: whoever asks holds this exchange as well, and a circle of the two
