@@ -168,6 +168,16 @@ def _complain_of_sample_secrets(server: Values, complaints: Complaints) -> None:
             complaints.add(server.line_of(key), message)
 
 
+def _forwarding(server: Values, complaints: Complaints) -> worker.Forwarding | None:
+    keys = ("proxy_allow", "proxy_connect_ports", "proxy_to", "proxy_auth")
+    if server["proxy"]:
+        return worker.Forwarding(*(server[key] for key in keys))
+    for key in keys:
+        if key == "proxy_auth" and server[key]:  # who writes it believes that it keeps somebody out
+            complaints.add(server.line_of(key), f"{key}: it has no effect without proxy = yes")
+    return None
+
+
 def _port(server: Values) -> int:
     """A file has none."""
     return 0 if server["ip"].startswith("unix:") else int(server["port"])
@@ -232,7 +242,7 @@ def _worker(
         session_timeout=server["sessiontimeout"],
         secure_keys=server["securekey"],
         admin_password=server["admin_password"],
-        forward_proxy=server["proxy"],
+        forwarding=_forwarding(server, complaints),
         tls=_tls(sections.get("certification"), server, path, complaints),
         request_timeout=server["request_timeout"],
         logs=_logs(server, run_dir),

@@ -168,6 +168,32 @@ def _proxy(value: str) -> str:
     raise ValueError(f"{shown(value)} is an address within a network; did you mean {network}?")
 
 
+def networks(value: str) -> tuple[str, ...]:
+    """The same without `unix:`."""
+    found = proxies(value)
+    if "unix:" in found:
+        raise ValueError("unix: is no network")
+    return found
+
+
+def ports(value: str) -> tuple[int, ...]:
+    """Ports, with commas or blanks between them."""
+    return tuple(port(each) for each in value.replace(",", " ").split())
+
+
+def credentials(value: str) -> tuple[str, ...]:
+    """`user:password`, several with blanks between them."""
+    found = tuple(value.split())
+    for each in found:
+        name, colon, secret = each.partition(":")
+        if not name or not colon or len(secret) < SECRET_MIN:
+            raise ValueError(
+                f"write user:password, with {SECRET_MIN} characters or more in a password"
+                " (a blank separates several)"
+            )
+    return found
+
+
 def user(value: str) -> str:
     """A user of this machine, or "" for whoever it is."""
     try:

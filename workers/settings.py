@@ -173,6 +173,16 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Forwarding:
+    """`proxy = yes`: who may use it, and for what."""
+
+    clients: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # addresses, networks, "unix:"
+    connect_ports: tuple[int, ...] = (443,)
+    destinations: tuple[str, ...] = ()  # networks that may be reached although they are not public
+    credentials: tuple[str, ...] = field(default=(), repr=False)  # "user:password"; none: all may
+
+
+@dataclass(frozen=True, slots=True)
 class Logs:
     """What is written down, and for how long it is kept."""
 
@@ -208,7 +218,7 @@ class Settings:
     secure_keys: tuple[str, ...] = field(default=(), repr=False)  # first seals, all open
     logs: Logs = Logs()
     admin_password: str = field(default="", repr=False)  # "" means no admin page
-    forward_proxy: bool = False
+    forwarding: Forwarding | None = None  # None: this is no forward proxy
     tls: Tls | None = None
     request_timeout: float = 0.0  # seconds for a handler, then 503; 0: as long as it takes
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`

@@ -40,9 +40,10 @@ from .web.bodies import Bodies
 from .web.connection import ClientConnection
 from .web.connections import Connections
 from .web.dispatch import Dispatcher
+from .web.forward_proxy import ForwardProxy
 from .web.forwarded import Proxies
 from .web.mounts import Mounts
-from .web.reverse_proxy import ReverseProxy
+from .web.reverse_proxy import ReverseProxy, pseudonym
 from .web.to_https import ToHttps
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
@@ -111,6 +112,9 @@ class WebSite:
         self._reverse_proxy: ReverseProxy | None = None
         if mounts.clusters:
             self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
+        self._forward_proxy: ForwardProxy | None = None
+        if settings.forwarding is not None:
+            self._forward_proxy = ForwardProxy(loop, settings.forwarding, pseudonym(settings))
         self._dispatcher = Dispatcher(
             loop,
             settings,
@@ -120,11 +124,13 @@ class WebSite:
             self._threads,
             looking(self._apps, mounts, self._wasc),
             self._reverse_proxy,
+            self._forward_proxy,
         )
         self._upload_directory = UploadDirectory(settings.upload_dir)
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
         self._proxies = Proxies(settings.trusted_proxies)
-        passed_on = self._reverse_proxy.sink if self._reverse_proxy is not None else None
+        proxies = (self._forward_proxy, self._reverse_proxy)
+        passed_on = [each.sink for each in proxies if each is not None]
         self._choose_sink = Bodies(limits, self._uploads, passed_on).choose
         self._checks = Checks(
             loop,
@@ -232,8 +238,9 @@ class WebSite:
         self._flights.close()
         self._handoff.close()
         self._connections.abort()
-        if self._reverse_proxy is not None:
-            self._reverse_proxy.close()
+        for proxy in (self._forward_proxy, self._reverse_proxy):
+            if proxy is not None:
+                proxy.close()
 
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""

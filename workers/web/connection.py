@@ -55,6 +55,10 @@ FRESH = 1.0  # seconds for a first request that may be on its way when the worke
 class Site(Protocol):
     """What answers requests: `dispatch.Dispatcher`."""
 
+    @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
+
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer, now or later, by `respond` or a stream. On the loop."""
 
@@ -188,6 +192,11 @@ class ClientConnection(asyncio.Protocol):
         return request is None or request.incoming is None or request.incoming.is_whole
 
     @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
+        return self._site.takes_connect
+
+    @property
     def peer(self) -> str:
         """The address at the other end, whoever that speaks for; "" on a unix socket."""
         return self._peer
@@ -231,6 +240,8 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             if not self._sent:
                 self._status = data[9:12]
+                if self._hsts:
+                    data = self._with_hsts(data)
             self._sent += len(data)
             self._transport.write(data)
 

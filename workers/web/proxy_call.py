@@ -54,6 +54,7 @@ class Passed(NamedTuple):
     upgrade: bytes
     takes_trailers: bool
     prefix: str
+    is_forward: bool = False  # to whom the client has named: where he sends it, is where it goes
 
 
 class ProxyCall:
@@ -295,12 +296,17 @@ class ProxyCall:
             request,
             keep_alive=self._client.keep_alive,
             takes_trailers=self._passed.takes_trailers,
-            host=(self._passed.host or self._keeper.host_field)[6:-2],
+            host=self._host(),
             prefix=self._passed.prefix,
             cookie=upstream.sticky_line(request, self._member, self._passed.prefix)
             if upstream.rules.sticky
             else b"",
         )
+
+    def _host(self) -> bytes:
+        """What the member was called, to find its own name in what it answers."""
+        passed = self._passed
+        return b"" if passed.is_forward else (passed.host or self._keeper.host_field)[6:-2]
 
     def _begin(self) -> None:
         """The response goes out before it is whole."""
