@@ -15,8 +15,10 @@ from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
-_NAME = rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}\.?)*"
-_HOST = re.compile(rb"(%b|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?" % _NAME)
+_LABEL = rb"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
+_HOST = re.compile(
+    rb"(%b(?:\.%b)*\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?" % (_LABEL, _LABEL)
+)
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
 _NAT64_LOCAL = ip_network("64:ff9b:1::/48")  # RFC 8215: of a network of somebody's own
 _HOST_MAX = 255  # bytes of a name
