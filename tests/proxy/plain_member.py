@@ -15,7 +15,7 @@ import contextlib
 import socket
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -114,11 +114,12 @@ class PlainMember:
         self._behaviours = {**BEHAVIOURS, **behaviours}
         self._changed = threading.Condition()
         self._seen: list[Asked] = []
-        self._broken = 0
+        self._begun = self._broken = 0
         self._opened = 0
         self._taken = 0
         self._talks: set[socket.socket] = set()
         self._is_closing = False
+        self._answers_all = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, name="plain member", daemon=True)]
@@ -139,18 +140,19 @@ class PlainMember:
         with self._changed:
             return self._broken
 
-    @property
-    def connections(self) -> int:
-        """Those that are open."""
-        with self._changed:
-            return len(self._talks)
-
     def forget(self) -> None:
         """Begin anew."""
         with self._changed:
             self._seen.clear()
-            self._broken = 0
+            self._begun = self._broken = 0
             self._opened = self._taken = 0
+
+    @contextlib.contextmanager
+    def answering_all(self) -> Iterator[None]:
+        """Paths are nothing special meanwhile."""
+        self._answers_all = True
+        yield
+        self._answers_all = False
 
     def open(self) -> None:
         """Let one go on that waits."""
@@ -175,11 +177,12 @@ class PlainMember:
     def wait_seen(self, count: int) -> None:
         self.wait(lambda: len(self._seen) >= count)
 
+    def wait_begun(self, count: int = 1) -> None:
+        """Until the headers of so many requests are here."""
+        self.wait(lambda: self._begun >= count)
+
     def wait_broken(self, count: int = 1) -> None:
         self.wait(lambda: self._broken >= count)
-
-    def wait_connections(self, count: int) -> None:
-        self.wait(lambda: len(self._talks) == count)
 
     def __enter__(self) -> PlainMember:
         return self
@@ -222,6 +225,7 @@ class PlainMember:
         except (OSError, ValueError):
             with self._changed:
                 self._broken += 1
+                self._changed.notify_all()
         finally:
             talk.file.close()
             sock.close()
@@ -233,8 +237,12 @@ class PlainMember:
         head = talk.head()
         if head is None:
             return False
+        with self._changed:
+            self._begun += 1
+            self._changed.notify_all()
         method, target, fields = head
-        behave = self._behaviours[target.split("?")[0].split("/")[1] or "fine"]
+        name = "fine" if self._answers_all else target.split("?")[0].split("/")[1]
+        behave = self._behaviours[name]
         if getattr(behave, "reads_first", True):
             size, crc, trailers = talk.body(fields)
         else:

@@ -8,7 +8,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from waits import PATIENCE
 
@@ -18,9 +18,11 @@ MIB = 1024 * 1024
 class RawClient:
     """One connection."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        address = ("127.0.0.1", port)
+        self.sock = socket.create_connection(address, PATIENCE, source_address=(source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self.sock.makefile("rb")
         self._sender: threading.Thread | None = None
 
     def send(self, *pieces: bytes) -> None:
@@ -39,9 +41,17 @@ class RawClient:
         except OSError:
             pass  # it was answered and closed before it was sent: the test looks at the answer
 
+    def receive(self, size: int = -1) -> bytes:
+        """So many bytes, or all; fewer if they end before. Raises ConnectionResetError."""
+        return self._file.read(size)
+
+    def some(self) -> bytes:
+        """What comes next; b"" for the end."""
+        return self._file.read1(65536)
+
     def answer(self, method: str = "GET") -> http.client.HTTPResponse:
         """The header of the next response; its body is to be read."""
-        response = http.client.HTTPResponse(self.sock, method=method)
+        response = http.client.HTTPResponse(_Reader(self._file), method=method)  # type: ignore[arg-type]
         response.begin()
         return response
 
@@ -52,7 +62,7 @@ class RawClient:
     def is_closed(self) -> bool:
         """Wait until the server has closed; False if it sends something."""
         try:
-            return self.sock.recv(1) == b""
+            return self.some() == b""
         except ConnectionResetError:
             return True
 
@@ -61,7 +71,24 @@ class RawClient:
             self.sock.shutdown(socket.SHUT_RDWR) if self._sender.is_alive() else None
             self._sender.join(PATIENCE)
             assert not self._sender.is_alive()
+        self._file.close()
         self.sock.close()
+
+
+class _Reader:
+    """What the standard library takes for a socket: it must not read ahead, nor close."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def makefile(self, mode: str) -> _Reader:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def close(self) -> None:
+        """The connection is the client's."""
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def test_member_is_fine(
     if kind.is_upgrade:
         assert response.status == 101
         client.send(b"ping")
-        assert client.sock.recv(100) == b"ping"
+        assert client.receive(4) == b"ping"
     else:
         assert response.read() == (b"" if kind.method == "HEAD" else WHOLE)
         assert (response.status, response.getheader("content-length")) == (200, str(len(WHOLE)))
@@ -120,7 +120,7 @@ def test_member_is_fine(
 def test_member_refuses(
     kind: Kind, persistence: str, client: RawClient, member: PlainMember
 ) -> None:
-    """A member that cannot be reached is a 503; a body that is still to come ends the connection."""
+    """What cannot be reached is a 503; a body that is still to come ends the connection."""
     client.send_meanwhile(kind.sent("/none/fine", persistence))
     status, _ = client.whole_answer(kind.method)
 
@@ -150,7 +150,7 @@ def test_member_dies_in_its_body(
     if kind.is_upgrade:
         client.send(b"ping")
         with pytest.raises(ConnectionResetError):
-            client.sock.recv(100)
+            client.receive(4)
     elif kind.method == "HEAD":
         assert response.read() == b""
         check_end(client, persistence)
@@ -176,7 +176,7 @@ def test_member_is_slow(
         response = client.answer(kind.method)
     if kind.is_upgrade:
         client.send(b"ping")
-        assert client.sock.recv(100) == b"ping"
+        assert client.receive(4) == b"ping"
     else:
         assert response.read() == (WHOLE[len(HALF) :] if has_body else b"")
         check_end(client, persistence)

@@ -105,6 +105,7 @@ class ClientConnection(asyncio.Protocol):
         "_was_queued",
         "_writable",
         "deadline",
+        "passed_before",
         "passing",
         "when_draining",
         "when_left",
@@ -155,6 +156,8 @@ class ClientConnection(asyncio.Protocol):
         self.when_left: Callable[[bool], None] | None = None
         # For a stream that has no end: called when the worker retires.
         self.when_draining: Callable[[], None] | None = None
+        # Of a proxy: what has become of the header of the last request.
+        self.passed_before: object = None
         # The one that `write`s and ends the response; it takes itself off when it has.
         self.passing: Passer | None = None
 

@@ -43,6 +43,7 @@ from .forward_rules import Odd, Target, absolute_target, connect_target, may_ask
 from .forward_tunnel import ForwardTunnel
 from .forwarded import Proxies
 from .framing import Framing
+from .mounts import Proxied
 from .proxy_body import PassedBody
 from .proxy_call import Passed, ProxyCall
 from .proxy_fields import Apart
@@ -50,7 +51,8 @@ from .proxy_upstream import Upstream
 
 CONNECT_TIMEOUT = 10.0  # seconds for name, TCP and TLS; servers are far, unlike members
 ORIGINS_MAX = 256  # servers whose connections are kept
-RULES = Passing(keep_prefix=True, keep_host=True)
+RULES = Passing(keep_prefix=True, keep_host=True, keep_location=True)
+_NO_ROUTE = Proxied("", "")
 CHALLENGE = ("Proxy-Authenticate", 'Basic realm="Skitai", charset="UTF-8"')
 
 # Of what `proxy_fields` sets apart: these are the client's own words to the server.
@@ -186,13 +188,15 @@ class ForwardProxy:
             upgrade = apart[b"upgrade"][0]
             lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % upgrade)
         passed = Passed(
-            b"%b %b HTTP/1.1\r\n" % (request.method.encode(), target.origin_form),
+            request.fields,
+            request.method,
+            request.version,
+            _NO_ROUTE,
             b"Host: %b\r\n" % target.authority,
             b"".join(lines),
             upgrade,
             takes_trailers=False,
             prefix="",
-            is_forward=True,
         )
         _Asking(self, client, request, passed, body).start(target)
 
@@ -307,7 +311,9 @@ class _Asking:
             sentence = f"{target.host} may not be reached by this proxy."
             answers.error(client, request, 403, sentence)
             return
-        ProxyCall(self._proxy.origin(target), client, request, self._passed, self._body).start()
+        start = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), target.origin_form)
+        origin = self._proxy.origin(target)
+        ProxyCall(origin, client, request, start, self._passed, self._body).start()
 
     def client_left(self, is_lost: bool) -> None:
         if self._task is not None:

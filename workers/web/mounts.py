@@ -73,7 +73,7 @@ class Below:
 class _Mount:
     base: str  # without trailing slash: "" for the root
     is_directory_like: bool
-    cluster: str = ""
+    proxied: Proxied | None = None
     file: str = ""  # of the app
     served: tuple[Application, Table] | None = None  # that app and its rules
     failed: Failed | None = None  # when the file has another app now, which does not come up
@@ -97,11 +97,12 @@ class Mounts:
                 case AppRoute():
                     mounts.append(_Mount(base, is_directory_like(route.prefix), file=route.file))
                 case ClusterRoute():
-                    mounts.append(_Mount(base, False, route.cluster))
+                    mounts.append(_Mount(base, False, Proxied(route.cluster, base)))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
-        self.clusters = {mount.cluster for mount in mounts if mount.cluster}
-        # The prefixes that an app and a cluster have both.
-        self._shared = {mount.base for mount in mounts if mount.cluster}
+        proxied = [mount.proxied for mount in mounts if mount.proxied is not None]
+        self.clusters = {each.cluster for each in proxied}
+        # Prefixes that clusters have, and apps may have too.
+        self._shared = {each.base for each in proxied}
         self._directories = sorted(directories.items(), key=lambda item: -len(item[0]))
         for file, app in apps.items():
             self._set(file, served=(app, Table(app)))
@@ -142,8 +143,8 @@ class Mounts:
         """The cluster that answers a path, when no file does; None if it is not one."""
         for mount in self._mounts:
             if is_below(path, mount.base):
-                if mount.cluster:
-                    return Proxied(mount.cluster, mount.base)
+                if mount.proxied is not None:
+                    return mount.proxied
                 if mount.base not in self._shared:
                     return None
                 found = self.find(path, method)
@@ -185,7 +186,7 @@ class Mounts:
             if mount.failed is not None:
                 return mount.failed
             if mount.served is None:
-                return Proxied(mount.cluster, mount.base)
+                return mount.proxied
             rest = path[len(base) :]
             if not rest and mount.is_directory_like:
                 return Moved(base + "/")

@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import NamedTuple
 
 from skitai.pages import error_page
 from skitai.request import Request
@@ -30,6 +29,7 @@ from skitaid.workers.clients.streamed_connection import Answer, Fields, Streamed
 
 from . import answers, proxy_fields, proxy_response
 from .connection import ClientConnection
+from .mounts import Proxied
 from .proxy_body import PassedBody
 from .proxy_upstream import Upstream
 from .tunnel import Tunnel
@@ -41,20 +41,56 @@ _NONE = "No server can be reached that could answer this request."
 _LATE = "The server that was to answer this request has not done so in time."
 
 
-class Passed(NamedTuple):
-    """A request as members get it, but for its Host.
+class Passed:
+    """The header of a request as members get it.
 
-    start: the request line. lines: the header, up to the framing of the body. upgrade: the other
-    protocol that is asked for, b"" for none. prefix: what was taken off the path.
+    fields, method, version, proxied: what it was made of. host: the Host line, b"" for the
+    member's own. lines: all others, up to the framing of the body. upgrade: the other protocol that
+    is asked for, b"" for none. prefix: what was taken off the path.
     """
 
-    start: bytes
-    host: bytes
-    lines: bytes
-    upgrade: bytes
-    takes_trailers: bool
-    prefix: str
-    is_forward: bool = False  # to whom the client has named: where he sends it, is where it goes
+    __slots__ = (
+        "fields",
+        "host",
+        "lines",
+        "method",
+        "prefix",
+        "proxied",
+        "takes_trailers",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(
+        self,
+        fields: Fields,
+        method: str,
+        version: str,
+        proxied: Proxied,
+        host: bytes,
+        lines: bytes,
+        upgrade: bytes,
+        takes_trailers: bool,
+        prefix: str,
+    ) -> None:
+        self.fields = fields
+        self.method = method
+        self.version = version
+        self.proxied = proxied
+        self.host = host
+        self.lines = lines
+        self.upgrade = upgrade
+        self.takes_trailers = takes_trailers
+        self.prefix = prefix
+
+    def is_of(self, request: Request, proxied: Proxied) -> bool:
+        """Whether the same would become of this request, from the same client."""
+        return (
+            self.fields == request.fields
+            and self.proxied is proxied
+            and self.method == request.method
+            and self.version == request.version
+        )
 
 
 class ProxyCall:
@@ -75,6 +111,7 @@ class ProxyCall:
         "_passed",
         "_repeated",
         "_request",
+        "_start",
         "_timer",
         "_tried",
         "_tunnel",
@@ -86,12 +123,15 @@ class ProxyCall:
         upstream: Upstream,
         client: ClientConnection,
         request: Request,
+        start: bytes,
         passed: Passed,
         body: PassedBody | None,
     ) -> None:
+        """start: the request line, and the lines that are this request's alone."""
         self._upstream = upstream
         self._client = client
         self._request = request
+        self._start = start
         self._passed = passed
         self._body = body
         self._is_repeatable = request.method in IDEMPOTENT
@@ -148,13 +188,13 @@ class ProxyCall:
         host = passed.host or self._keeper.host_field
         is_head = self._request.method == "HEAD"
         if body is None:
-            data = b"".join((passed.start, host, passed.lines, b"\r\n"))
+            data = b"".join((self._start, host, passed.lines, b"\r\n"))
             connection.start(self, data, not is_head, may_switch=bool(passed.upgrade))
             return
         if not self._framing:
             self._framing = body.framing()
         content = body.take()
-        data = b"".join((passed.start, host, passed.lines, self._framing, b"\r\n", content))
+        data = b"".join((self._start, host, passed.lines, self._framing, b"\r\n", content))
         has_more = not body.is_taken
         connection.start(
             self, data, not is_head, has_more=has_more, waits=has_more and body.wants_continue
@@ -288,25 +328,35 @@ class ProxyCall:
     # --- the response ---
 
     def _response(self, answer: Answer, pieces: list[bytes], is_whole: bool) -> proxy_response.Head:
-        upstream, request = self._upstream, self._request
-        return proxy_response.head(
+        upstream, request, keep_alive = self._upstream, self._request, self._client.keep_alive
+        before = upstream.answered_before
+        if before is not None and before.is_of(answer, request, keep_alive):
+            return proxy_response.again(before, pieces)
+        cookie = b""
+        if upstream.rules.sticky:
+            cookie = upstream.sticky_line(request, self._member, self._passed.prefix)
+        head = proxy_response.head(
             answer,
             pieces,
             is_whole,
             request,
-            keep_alive=self._client.keep_alive,
+            keep_alive=keep_alive,
             takes_trailers=self._passed.takes_trailers,
-            host=self._host(),
+            host=self._called(),
             prefix=self._passed.prefix,
-            cookie=upstream.sticky_line(request, self._member, self._passed.prefix)
-            if upstream.rules.sticky
-            else b"",
+            cookie=cookie,
         )
+        if upstream.fields_before != answer.fields:
+            upstream.fields_before = answer.fields
+        elif not upstream.rules.sticky:
+            upstream.answered_before = proxy_response.known(head, answer, pieces, request)
+        return head
 
-    def _host(self) -> bytes:
-        """What the member was called, to find its own name in what it answers."""
-        passed = self._passed
-        return b"" if passed.is_forward else (passed.host or self._keeper.host_field)[6:-2]
+    def _called(self) -> bytes:
+        """What the member was called, if its name is to be taken out of where it sends a client."""
+        if self._upstream.rules.keep_location:
+            return b""
+        return (self._passed.host or self._keeper.host_field)[6:-2]
 
     def _begin(self) -> None:
         """The response goes out before it is whole."""

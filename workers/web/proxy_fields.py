@@ -37,6 +37,7 @@ _NOT_TRAILING = frozenset(
         *(b"content-range", b"cache-control", b"age", b"expires", b"vary", b"date", b"location"),
     }
 )
+_KEEP_ALIVE = [b"keep-alive"]
 _OURS = frozenset({b"close", b"keep-alive", b"upgrade", b"te"})
 
 _STATUS_LINES: dict[tuple[int, bytes], bytes] = {}
@@ -72,7 +73,7 @@ def _split(fields: Fields, names: frozenset[bytes]) -> Split:
         else:
             lines.append(b"%b: %b\r\n" % (name, value))
     connection = apart.get(b"connection")
-    if connection is not None:
+    if connection is not None and connection != _KEEP_ALIVE:
         named = tokens(connection) - _OURS
         if named:
             lines = [line for line in lines if line.partition(b":")[0].lower() not in named]

@@ -6,6 +6,8 @@ length if the member said one or all is here, else chunks, else, for HTTP/1.0, t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from skitai.request import Request
 from skitaid.workers.clients.streamed_connection import BODILESS, Answer, Fields
 
@@ -98,6 +100,45 @@ def head(
     else:
         start.data = b"".join(parts) + start.framed(pieces, answer.trailers if is_whole else None)
     return start
+
+
+class Known(NamedTuple):
+    """A header that is sent again as it is if the member sends it again."""
+
+    answer: Answer
+    method: str
+    version: str
+    keep_alive: bool
+    data: bytes
+
+    def is_of(self, answer: Answer, request: Request, keep_alive: bool) -> bool:
+        """Whether it is the header of this answer."""
+        before = self.answer
+        return (
+            before.fields == answer.fields
+            and before.code == answer.code
+            and before.reason == answer.reason
+            and self.keep_alive is keep_alive
+            and self.version == request.version
+            and self.method == request.method
+        )
+
+
+def known(head: Head, answer: Answer, pieces: list[bytes], request: Request) -> Known | None:
+    """The same, if there is nothing in it that this answer does not say itself."""
+    names = {name.lower() for name, _ in answer.fields}
+    if b"content-length" not in names or b"date" not in names or b"location" in names:
+        return None
+    size = sum(map(len, pieces))
+    data = head.data[: len(head.data) - size]
+    return Known(answer, request.method, request.version, head.keep_alive, data)
+
+
+def again(known: Known, pieces: list[bytes]) -> Head:
+    """With another body."""
+    head = Head(False, False, known.keep_alive, False)
+    head.data = known.data + pieces[0] if len(pieces) == 1 else b"".join((known.data, *pieces))
+    return head
 
 
 def switching(answer: Answer, protocol: bytes) -> bytes:

@@ -19,8 +19,10 @@ from skitaid.workers.clients.balance import digest
 from skitaid.workers.clients.cluster import Cluster, ClusterMember
 from skitaid.workers.clients.keeper import ConnectionKeeper
 from skitaid.workers.clients.names import Names
-from skitaid.workers.clients.streamed_connection import StreamedConnection
+from skitaid.workers.clients.streamed_connection import Fields, StreamedConnection
 from skitaid.workers.settings import HttpCluster
+
+from .proxy_response import Known
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,10 @@ QUIET = 1.0  # seconds in which one failure is told; the others are counted
 
 
 class Upstream:
-    """rules: the conf's. key: makes the values of sticky cookies, the same in all workers."""
+    """rules: the conf's. fields_before: of the last answer. answered_before: what became of them,
+    when they came twice in a row.
+
+    key: makes the values of sticky cookies, the same in all workers."""
 
     def __init__(
         self,
@@ -61,6 +66,8 @@ class Upstream:
             for member in cluster.members
         }
         self._by_token = {token: member for member, token in self._tokens.items()}
+        self.fields_before: Fields = []
+        self.answered_before: Known | None = None
         self._quiet_until = 0.0  # monotonic
         self._untold = 0
 

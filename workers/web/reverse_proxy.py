@@ -69,73 +69,85 @@ class ReverseProxy:
     def pass_on(self, client: ClientConnection, request: Request, proxied: Proxied) -> None:
         """Answer a request, now or later. Its path is decoded."""
         upstream = self._upstreams[proxied.cluster]
-        rules = upstream.rules
-        fields = proxy_fields.of_request(request.fields)
-        apart = fields.apart
+        authority, target = split_target(request.target)
         try:
-            authority, target = split_target(request.target)
-            target = member_target(target, request.path, proxied.base, rules.keep_prefix)
+            target = member_target(target, request.path, proxied.base, upstream.rules.keep_prefix)
         except Odd as error:
             answers.error(client, request, 400, str(error))
             return
+        # Most clients send the same header again and again.
+        passed = client.passed_before
+        if type(passed) is not Passed or not passed.is_of(request, proxied) or authority:
+            if self._is_answered(client, request):
+                return
+            passed = self._passed(client, request, proxied, authority)
+            client.passed_before = None if passed.upgrade or authority else passed
+        start = b"%b %b HTTP/1.1\r\nX-Request-ID: %b\r\n" % (
+            request.method.encode(),
+            target,
+            request.id_bytes(),
+        )
+        body = request.incoming
+        assert body is None or type(body) is PassedBody
+        ProxyCall(upstream, client, request, start, passed, body).start()
+
+    def _is_answered(self, client: ClientConnection, request: Request) -> bool:
+        """Whether it goes no further than here."""
         if request.method == "TRACE":
             # What is added here is no business of whoever sends it.
             answers.error(client, request, 405, "TRACE is not passed on.")
-            return
-        lines = fields.lines
-        if b"max-forwards" in apart and request.method == "OPTIONS":
-            left = _number(apart[b"max-forwards"][0])
-            if left == 0:  # RFC 9110 section 7.6.2
-                answers.whole(client, request, 204, [], b"")
-                return
-            lines.append(b"Max-Forwards: %d\r\n" % (left - 1))
-        if b"via" in apart:
-            if self._is_loop(apart[b"via"]):
-                answers.error(client, request, 508, "The request has been here before.")
-                return
-            lines += [b"Via: %b\r\n" % each for each in apart[b"via"]]
+        elif self._is_loop(request.fields):
+            answers.error(client, request, 508, "The request has been here before.")
+        elif request.method == "OPTIONS" and _max_forwards(request) == 0:
+            answers.whole(client, request, 204, [], b"")
+        else:
+            return False
+        return True
+
+    def _passed(
+        self, client: ClientConnection, request: Request, proxied: Proxied, authority: bytes
+    ) -> Passed:
+        rules = self._upstreams[proxied.cluster].rules
+        lines, apart = proxy_fields.of_request(request.fields)
+        if request.method == "OPTIONS" and b"max-forwards" in apart:
+            lines.append(b"Max-Forwards: %d\r\n" % (_max_forwards(request) - 1))
+        lines += [b"Via: %b\r\n" % each for each in apart.get(b"via", ())]
         lines.append(self._via[request.version])
-        lines.append(b"X-Request-ID: %b\r\n" % request.id_bytes())
         host = authority or (apart[b"host"][0].strip() if b"host" in apart else b"")
         lines.append(_forwarded(client, request, host, apart))
         prefix = "" if rules.keep_prefix else proxied.base
         if prefix:
             lines.append(b"X-Forwarded-Prefix: %b\r\n" % _quoted(prefix))
-        body = request.incoming
-        if body is None and b"content-length" in apart:
+        if request.incoming is None and b"content-length" in apart:
             lines.append(b"Content-Length: 0\r\n")
-        assert body is None or isinstance(body, PassedBody)
-        upgrade = b""
-        takes_trailers = False
-        if b"connection" in apart:
-            named = proxy_fields.tokens(apart[b"connection"])
-            wants = b"upgrade" in apart and b"upgrade" in named and body is None
-            if wants and client.hold_for_upgrade():
-                upgrade = apart[b"upgrade"][0]
-                lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % upgrade)
-        if b"te" in apart and not upgrade and request.version == "1.1":
-            takes_trailers = b"trailers" in proxy_fields.tokens(apart[b"te"])
-            if takes_trailers:
-                lines.append(b"TE: trailers\r\nConnection: TE\r\n")
-        passed = Passed(
-            b"%b %b HTTP/1.1\r\n" % (request.method.encode(), target),
+        upgrade = _upgrade(client, request, apart)
+        takes_trailers = not upgrade and _takes_trailers(request, apart)
+        if upgrade:
+            lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % upgrade)
+        elif takes_trailers:
+            lines.append(b"TE: trailers\r\nConnection: TE\r\n")
+        return Passed(
+            request.fields,
+            request.method,
+            request.version,
+            proxied,
             b"Host: %b\r\n" % host if rules.keep_host and host else b"",
             b"".join(lines),
             upgrade,
             takes_trailers,
             prefix,
         )
-        ProxyCall(upstream, client, request, passed, body).start()
+
+    def _is_loop(self, fields: proxy_fields.Fields) -> bool:
+        """Whether we have passed this request on before (RFC 9110 section 7.6.3)."""
+        vias = [value for name, value in fields if name.lower() == b"via"]
+        hops = b",".join(vias).split(b",")
+        return any(self._pseudonym in hop.split(None, 2)[1:2] for hop in hops)
 
     def close(self) -> None:
         """Close all connections to members. For the end of the worker."""
         for upstream in self._upstreams.values():
             upstream.close()
-
-    def _is_loop(self, vias: list[bytes]) -> bool:
-        """Whether we have passed this request on before (RFC 9110 section 7.6.3)."""
-        hops = b",".join(vias).split(b",")
-        return any(self._pseudonym in hop.split(None, 2)[1:2] for hop in hops)
 
 
 def pseudonym(settings: Settings) -> bytes:
@@ -153,9 +165,24 @@ def _forwarded(client: ClientConnection, request: Request, host: bytes, apart: A
     return proxy_fields.extended(client.peer, caller.scheme, host, apart)
 
 
-def _number(value: bytes) -> int:
-    text = value.strip()
-    return int(text) if text.isdigit() and len(text) < 9 else 0
+def _max_forwards(request: Request) -> int:
+    """How often it may be passed on (RFC 9110 section 7.6.2)."""
+    text = (request.field(b"max-forwards") or b"").strip()
+    return int(text) if text.isdigit() and len(text) < 9 else 255
+
+
+def _upgrade(client: ClientConnection, request: Request, apart: Apart) -> bytes:
+    """The protocol that a request asks for, if it can get it; b"" for none."""
+    wanted = apart.get(b"upgrade")
+    if wanted is None or request.incoming is not None:
+        return b""
+    named = proxy_fields.tokens(apart.get(b"connection", []))
+    return wanted[0] if b"upgrade" in named and client.hold_for_upgrade() else b""
+
+
+def _takes_trailers(request: Request, apart: Apart) -> bool:
+    te = apart.get(b"te")
+    return te is not None and request.version == "1.1" and b"trailers" in proxy_fields.tokens(te)
 
 
 def _quoted(prefix: str) -> bytes:
