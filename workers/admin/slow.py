@@ -73,6 +73,10 @@ class Slow:
         errand = request.errand
         waits = [] if errand is None else [_wait(each) for each in errand.waits(began, now)]
         waiting = min(0.0 if errand is None else errand.waited, returned - started)
+        if request.member:  # it was passed on, and nobody here has handled it
+            node = request.member.decode()
+            asked = returned - request.asked
+            waits.append(Wait(rule.rpartition("@")[2], node, request.asked - began, asked, "", 0))
         never_ran = not started and kind == "app"
         return SlowRequest(
             at=time.time(),
@@ -88,10 +92,16 @@ class Slow:
             arrival=taken - began,
             queue=started - taken if started else now - taken if never_ran else 0.0,
             running=returned - started - waiting if started else 0.0,
-            waiting=waiting if started else 0.0,
-            response=now - returned if started else 0.0 if never_ran else now - taken,
+            waiting=waiting if started else waits[0].seconds if request.member else 0.0,
+            response=_response(request, now) if not never_ran else 0.0,
             waits=waits,
         )
+
+
+def _response(request: Request, now: float) -> float:
+    if request.returned:
+        return now - request.returned
+    return 0.0 if request.started or request.member else now - request.taken
 
 
 def line(told: SlowRequest) -> str:
@@ -111,7 +121,7 @@ def line(told: SlowRequest) -> str:
 
 def _shown(wait: Wait) -> str:
     cluster = f"@{wait.cluster} " if wait.cluster else ""
-    status = "" if wait.status == "normal" else f" ({wait.status})"
+    status = "" if wait.status in ("", "normal") else f" ({wait.status})"
     return f"{cluster}{wait.node} {wait.seconds:.3f}{status}"
 
 
