@@ -165,7 +165,10 @@ def _longest(waits: list[Waited]) -> list[Waited]:
 
 def _traceparent(request: Request) -> re.Match[bytes] | None:
     """That of the request, if it is valid (W3C Trace Context, section 3.2.2)."""
-    found = _TRACEPARENT.fullmatch(request.field(b"traceparent") or b"")
+    parent = request.field(b"traceparent")
+    if parent is None:
+        return None
+    found = _TRACEPARENT.fullmatch(parent)
     if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
         return None
     return found

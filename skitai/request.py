@@ -42,6 +42,12 @@ class ClientChannel(Channel, Protocol):
         """The request that is being answered."""
 
 
+class Incoming(Protocol):
+    """A body on its way."""
+
+    is_whole: bool
+
+
 class Timings(NamedTuple):
     """How long a request has taken so far, in seconds.
 
@@ -77,6 +83,9 @@ class Request:
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
     series: where its worker counts it; the worker's own business.
+    incoming: its body, if it is passed on to a member as it comes, whole or not; None otherwise.
+    member: who is asked in its place, "host:port"; b"" when it is answered here. asked: the
+        monotonic time from which that member is waited for.
     """
 
     __slots__ = (
@@ -87,6 +96,7 @@ class Request:
         "_sent_id",
         "_xml",
         "answered_with",
+        "asked",
         "began",
         "body",
         "caller",
@@ -94,7 +104,9 @@ class Request:
         "errand",
         "failures",
         "fields",
+        "incoming",
         "is_given_up",
+        "member",
         "method",
         "path",
         "returned",
@@ -123,6 +135,9 @@ class Request:
         self.fields = fields
         self.body = body
         self.upload: Upload | None = None
+        self.incoming: Incoming | None = None
+        self.member = b""
+        self.asked = 0.0
         self.version = version
         self.caller = caller
         self.began = self.taken = began

@@ -20,6 +20,7 @@ from skitaid import by_name, conf, enabling, masters, scaffold
 from skitaid import check as checking
 from skitaid import logs as server_logs
 from skitaid.cli_cert import cert
+from skitaid.cli_looks import stacks, top
 from skitaid.cli_paths import Directories, pass_paths
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
@@ -313,6 +314,8 @@ def _tell_start(paths: Paths, outcome: FleetStatus) -> None:
 
 
 main.add_command(cert)
+main.add_command(stacks)
+main.add_command(top)
 
 
 @main.command("demo")

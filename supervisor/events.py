@@ -101,7 +101,7 @@ class WorkerAsks:
 
 @dataclass(frozen=True, slots=True)
 class WorkerTold:
-    """A worker has answered an inquiry; 0: it was told to by a signal."""
+    """A worker has answered an inquiry; see `control.Told`."""
 
     serial: int
     inquiry: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from skitaid.workers.control import Question, Stacks
+from skitaid.workers.control import BY_SIGNAL, Question, Stacks
 
 PATIENCE = 1.0  # seconds that whoever asks waits for a worker that hangs
 
@@ -31,5 +31,5 @@ class Inquiry:
 
     @property
     def label(self) -> int:
-        """What workers call it: its number, or 0 if they were asked by a signal."""
-        return 0 if isinstance(self.question, Stacks) else self.number
+        """What workers call it."""
+        return BY_SIGNAL if isinstance(self.question, Stacks) else self.number

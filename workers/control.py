@@ -21,6 +21,7 @@ import msgspec
 
 PACKET_MAX = 65536
 TEXT_MAX = 32768
+BY_SIGNAL = 0  # in place of the number of an inquiry
 DESCRIPTORS_MAX = 250  # with one packet; the kernel's SCM_MAX_FD is 253
 
 
@@ -105,7 +106,7 @@ class Inquire(msgspec.Struct, tag=True, frozen=True):
 class Told(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: the answer is in the descriptor that comes with this.
 
-    inquiry: 0 of one that was asked by a signal, as for stacks.
+    inquiry: `BY_SIGNAL` for stacks, which are asked for by a signal.
     """
 
     inquiry: int

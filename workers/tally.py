@@ -32,8 +32,8 @@ OUTCOMES = ("normal", "failed", "cancelled")
 
 _TWO, _FIVE = ord("2"), ord("5")
 
-# Of a request that is over: the series of its rule, its status, and the monotonic time.
-WhenSlow = Callable[[Request, Series, int, float], None]
+# Of a request that is over: the name of its series, its status, and the monotonic time.
+WhenSlow = Callable[[Request, Key, int, float], None]
 
 
 class Tally:
@@ -69,25 +69,30 @@ class Tally:
         self._odd: dict[tuple[Key, int], Series] = {}  # by that of 2xx, and the first digit
         self._refused = pen.series("counter", "refused")
         self.slow_from = NEVER
-        self.when_slow: WhenSlow | None = None
+        self.when_slow: WhenSlow = _nobody_cares
 
-    def ended(self, request: Request, status: bytes, size: int) -> None:
-        """A request is over. size: bytes that were sent for it, header included."""
+    def ended(self, request: Request, head: bytes | bytearray, size: int) -> None:
+        """A request is over. head: how the response begins, up to the status at least.
+
+        size: bytes that were sent for it, header included.
+        """
         now = monotonic()
         took = (request.returned or now) - request.began  # of a stream: until it has begun
-        usual: Series = request.series or self.nobody
-        series = usual if status[0] == _TWO else self._odd_one(usual, status[0])
+        series: Series = request.series or self.nobody
+        if head[9] != _TWO:
+            series = self._odd_one(series, head[9])
         series.cells[bisect_left(BOUNDS, took)] += 1
         series.seconds += took
-        if request.started:
-            waited = request.started - request.taken
+        started = request.started
+        if started:
+            waited = started - request.taken
             wait = self._wait
             wait.cells[bisect_left(BOUNDS, waited)] += 1
             wait.seconds += waited
-        if took >= self.slow_from and self.when_slow is not None:
-            self.when_slow(request, usual, int(status), now)
+        if took >= self.slow_from:
+            self.when_slow(request, series.key, int(head[9:12]), now)
         if self._access_log is not None:
-            self._access_log.note(request, status, size, now)
+            self._access_log.note(request, bytes(head[9:12]), size, now)
 
     def refused(self, peer: str, status: int, size: int) -> None:
         """A client was sent away before its request could be read."""
@@ -112,3 +117,7 @@ class Tally:
         if series is None:
             series = self._odd[key] = self.pen.series(*usual.key[:-1], f"{chr(first)}xx")
         return series
+
+
+def _nobody_cares(request: Request, key: Key, status: int, now: float) -> None:
+    """Until somebody does."""

@@ -117,7 +117,7 @@ def test_apps_and_errors_of_the_log() -> None:
     status = replace(CALM, apps=[app], errors=[new, old])
     assert told(status) == [
         "bad: The changed file of /shop does not import. #apps",
-        "warn: 4 errors in the log within 5 min: it broke #errors",
+        "warn: 1 kind of error in the log within 5 min: it broke #errors",
     ]
 
 

@@ -113,8 +113,8 @@ def _rest(status: Status) -> Iterator[Finding]:
             yield Finding("bad", f"The changed file of {app.prefix} does not import.", "apps")
     news = [each for each in status.errors if each.at > status.server.time - RECENT]
     if news:
-        logged = wording.plural(sum(each.count for each in news), "error")
-        text = f"{logged} in the log within {wording.span(RECENT)}: {first_line(news[0].message)}"
+        kinds = wording.plural(len(news), "kind of error", "kinds of errors")
+        text = f"{kinds} in the log within {wording.span(RECENT)}: {first_line(news[0].message)}"
         yield Finding("warn", text, "errors")
 
 

@@ -20,7 +20,6 @@ from skitaid.workers.heartbeat import Handlers
 from skitaid.workers.in_hand import InHand
 from skitaid.workers.scoreboard import Scoreboard
 from skitaid.workers.settings import Settings
-from skitaid.workers.stacks import stacks
 from skitaid.workers.steps import Steps
 from skitaid.workers.tally import Tally
 from skitaid.workers.web.mounts import Mounts
@@ -129,8 +128,8 @@ class Desk:
                 return report.encode(self._reporter.report())
             case control.InHand():
                 return msgspec.msgpack.encode(self._in_hand())
-            case control.Stacks():
-                return stacks().encode("utf-8", "replace")
+            case control.Stacks():  # asked for by a signal, see `Watchdog`
+                raise AssertionError("stacks are told while the loop hangs, so not by it")
 
     async def _stacks(self) -> list[tuple[int, str | None]]:
         """Of each worker, None if it gives no answer."""

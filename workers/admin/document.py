@@ -94,8 +94,8 @@ class Worker(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """What answers paths: a rule of an app, or one of the server's own ways.
 
-    kind: "app"; "file"; "rpc" for a document that calls no handler; "proxy"; "admin"; or "none"
-    for what nobody has answered.
+    kind: "app"; "file"; "rpc" for a document that calls no handler; "proxy" for a cluster;
+    "forward" for other servers, as a forward proxy; "admin"; or "none" for what nobody answers.
     """
 
     kind: str
@@ -168,7 +168,8 @@ class Wait(msgspec.Struct, frozen=True):
     node: str
     began: float  # seconds after the request's first byte
     seconds: float
-    status: str  # "normal", "failed", "timeout", "not_connected"; "cancelled": nobody waited
+    status: str  # "normal", "failed", "timeout", "not_connected"; "cancelled": nobody waited; "":
+    # it was passed on to that member, and has the answer's own status
     code: int  # of HTTP; 0 if there was none
 
 

@@ -13,7 +13,7 @@ from bisect import insort
 
 from skitai.errand import Waited, trace_of
 from skitai.request import Request
-from skitaid.workers.ledger import Series
+from skitaid.workers.ledger import Key
 from skitaid.workers.tally import NEVER, Tally
 
 from .document import SlowRequest, Wait
@@ -42,9 +42,9 @@ class Slow:
         tally.when_slow = self.note
         self._set_bar()
 
-    def note(self, request: Request, series: Series, status: int, now: float) -> None:
+    def note(self, request: Request, key: Key, status: int, now: float) -> None:
         """A request is over that may be one of the slowest."""
-        told = self._tell(request, series, status, now)
+        told = self._tell(request, key, status, now)
         if own(told) >= self._log_from:
             log.warning("%s", line(told))
         insort(self._book, told, key=own)
@@ -66,13 +66,17 @@ class Slow:
         lowest = own(self._book[0]) if len(self._book) >= KEPT else 0.0
         self._tally.slow_from = min(lowest, self._log_from)
 
-    def _tell(self, request: Request, series: Series, status: int, now: float) -> SlowRequest:
+    def _tell(self, request: Request, key: Key, status: int, now: float) -> SlowRequest:
         began, taken, started = request.began, request.taken, request.started
-        _, kind, _, rule, handler, _ = series.key
+        _, kind, _, rule, handler, _ = key
         returned = request.returned or now
         errand = request.errand
         waits = [] if errand is None else [_wait(each) for each in errand.waits(began, now)]
         waiting = min(0.0 if errand is None else errand.waited, returned - started)
+        if request.member:  # it was passed on, and nobody here has handled it
+            node = request.member.decode()
+            asked = returned - request.asked
+            waits.append(Wait(rule.rpartition("@")[2], node, request.asked - began, asked, "", 0))
         never_ran = not started and kind == "app"
         return SlowRequest(
             at=time.time(),
@@ -88,10 +92,16 @@ class Slow:
             arrival=taken - began,
             queue=started - taken if started else now - taken if never_ran else 0.0,
             running=returned - started - waiting if started else 0.0,
-            waiting=waiting if started else 0.0,
-            response=now - returned if started else 0.0 if never_ran else now - taken,
+            waiting=waiting if started else waits[0].seconds if request.member else 0.0,
+            response=_response(request, now) if not never_ran else 0.0,
             waits=waits,
         )
+
+
+def _response(request: Request, now: float) -> float:
+    if request.returned:
+        return now - request.returned
+    return 0.0 if request.started or request.member else now - request.taken
 
 
 def line(told: SlowRequest) -> str:
@@ -111,7 +121,7 @@ def line(told: SlowRequest) -> str:
 
 def _shown(wait: Wait) -> str:
     cluster = f"@{wait.cluster} " if wait.cluster else ""
-    status = "" if wait.status == "normal" else f" ({wait.status})"
+    status = "" if wait.status in ("", "normal") else f" ({wait.status})"
     return f"{cluster}{wait.node} {wait.seconds:.3f}{status}"
 
 

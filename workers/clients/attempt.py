@@ -89,7 +89,6 @@ class Attempt:
         is_heard = self._connection is not None and self._connection.has_bytes
         self._cancel()
         elapsed = now - self.started
-        self._count("cancelled", elapsed)
         if is_heard:
             self.member.cancelled(self._is_probe, elapsed, now)
         else:
@@ -98,7 +97,6 @@ class Attempt:
     def lose(self, now: float) -> None:
         """Another member was faster, which is no failure of this one."""
         self._cancel()
-        self._count("cancelled", now - self.started)
         self.member.cancelled(self._is_probe, now - self.started, now)
 
     # --- keeper.Waiter ---
@@ -128,7 +126,6 @@ class Attempt:
         if self._sending is not None:
             self._stop_sending()
         now = time.monotonic()
-        self._count("normal", now - self.started)
         self.member.answered(now - self.started, now)
         self._end(Status.NORMAL, code, "", tuple(fields), body, now)
 
@@ -149,7 +146,6 @@ class Attempt:
         """It failed on this side, which tells nothing of the member."""
         self._leave()
         now = time.monotonic()
-        self._count("cancelled", now - self.started)
         self.member.cancelled(self._is_probe, now - self.started, now)
         msg = self._sentence(f"could not be asked: {reason}")
         self._end(Status.FAILED, 0, msg, (), b"", now)
@@ -166,15 +162,8 @@ class Attempt:
 
     def _fail(self, status: Status, msg: str) -> None:
         now = time.monotonic()
-        self._count("failed", now - self.started)
-        self.member.failed(self._is_probe, now, random.random(), msg)
+        self.member.failed(self._is_probe, now, random.random(), msg, now - self.started)
         self._end(status, 0, msg, (), b"", now)
-
-    def _count(self, outcome: str, elapsed: float) -> None:
-        """outcome: see `tally.OUTCOMES`."""
-        series = self.member.upstream.get(outcome)
-        if series is not None:  # else nobody counts, as in tests
-            series.add(elapsed)
 
     def _end(
         self,

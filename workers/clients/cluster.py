@@ -17,6 +17,7 @@ from skitaid.workers.ledger import Series
 from .balance import BALANCES, Load, rendezvous
 from .budget import Budget
 from .health import FAILURES, Health
+from .http_connection import HttpConnection
 from .keeper import ConnectionKeeper
 from .latencies import Latencies
 
@@ -40,7 +41,7 @@ class ClusterMember:
     ejected: how often it was. last_error, last_error_at: why it failed last, and when (Unix time).
     """
 
-    keeper: ConnectionKeeper
+    keeper: ConnectionKeeper[HttpConnection]
     load: Load
     cluster: str = ""
     health: Health = field(default_factory=Health)
@@ -62,6 +63,7 @@ class ClusterMember:
     def answered(self, elapsed: float, now: float) -> None:
         """It answered after so many seconds."""
         self.load.in_flight -= 1
+        self._count("normal", elapsed)
         self.load.finished(elapsed, now)
         if self.health.answered():
             self.load.starts_slowly(now)
@@ -73,9 +75,15 @@ class ClusterMember:
         if self.health.checked(is_up, now):
             self.load.starts_slowly(now)
 
-    def failed(self, was_probe: bool, now: float, dice: float, reason: str) -> None:
-        """It could not be reached, or broke off. reason: a sentence with its name."""
+    def failed(
+        self, was_probe: bool, now: float, dice: float, reason: str, elapsed: float = 0.0
+    ) -> None:
+        """It could not be reached, or broke off, after so many seconds.
+
+        reason: a sentence with its name.
+        """
         self.load.in_flight -= 1
+        self._count("failed", elapsed)
         self.last_error, self.last_error_at = reason, time.time()
         ejections = self.health.ejections
         is_news = self.health.failed(was_probe, now, dice)
@@ -94,15 +102,22 @@ class ClusterMember:
         """Nothing of an answer came in so many seconds, then the request was given up by us."""
         if self.load.was_silent(elapsed, now):
             self.load.given_up(elapsed, now)
-            self.failed(was_probe, now, dice, f"{self.node} said nothing within {elapsed:.1f} s")
+            reason = f"{self.node} said nothing within {elapsed:.1f} s"
+            self.failed(was_probe, now, dice, reason, elapsed)
         else:
             self.cancelled(was_probe, elapsed, now)
 
     def cancelled(self, was_probe: bool, elapsed: float, now: float) -> None:
         """The request was given up by us after so many seconds."""
         self.load.in_flight -= 1
+        self._count("cancelled", elapsed)
         self.load.given_up(elapsed, now)
         self.health.released(was_probe)
+
+    def _count(self, outcome: str, elapsed: float) -> None:
+        series = self.upstream.get(outcome)
+        if series is not None:  # else nobody counts, as in tests
+            series.add(elapsed)
 
 
 class Cluster:

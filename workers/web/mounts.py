@@ -56,9 +56,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Proxied:
-    """The path belongs to a cluster. series: where its requests are counted."""
+    """The path belongs to a cluster.
+
+    base: the route's prefix, without trailing slash. series: where its requests are counted.
+    """
 
     cluster: str
+    base: str
     series: Any = None
 
 
@@ -74,10 +78,9 @@ class Below:
 class _Mount:
     base: str  # without trailing slash: "" for the root
     is_directory_like: bool
-    cluster: str = ""
+    proxied: Proxied | None = None
     file: str = ""  # of the app
     served: tuple[Application, Table] | None = None  # that app and its rules
-    series: Any = None  # of a cluster
     series_of: Mapping[int, Any] = field(default_factory=dict)  # of rules, by the id of their route
     failed: Failed | None = None  # when the file has another app now, which does not come up
 
@@ -88,7 +91,7 @@ Answer = Found | Moved | Missed | Failed | Proxied | None
 
 
 class Mounts:
-    """The routes of one server with the apps they name."""
+    """The routes of one server with the apps they name. clusters: those that have routes."""
 
     def __init__(
         self,
@@ -109,8 +112,12 @@ class Mounts:
                     mounts.append(_Mount(base, is_directory_like(route.prefix), file=route.file))
                 case ClusterRoute():
                     series = counting("proxy", "", f"{route.prefix} = @{route.cluster}", "")
-                    mounts.append(_Mount(base, False, route.cluster, series=series))
+                    mounts.append(_Mount(base, False, Proxied(route.cluster, base, series)))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
+        proxied = [mount.proxied for mount in mounts if mount.proxied is not None]
+        self.clusters = {each.cluster for each in proxied}
+        # Prefixes that clusters have, and apps may have too.
+        self._shared = {each.base for each in proxied}
         self._directories = sorted(directories.items(), key=lambda item: -len(item[0]))
         for file, app in apps.items():
             self._serve(file, app)
@@ -165,6 +172,18 @@ class Mounts:
         """Whether any path may be a file."""
         return bool(self._directories)
 
+    def proxied(self, path: str, method: str) -> Proxied | None:
+        """The cluster that answers a path, when no file does; None if it is not one."""
+        for mount in self._mounts:
+            if is_below(path, mount.base):
+                if mount.proxied is not None:
+                    return mount.proxied
+                if mount.base not in self._shared:
+                    return None
+                found = self.find(path, method)
+                return found if isinstance(found, Proxied) else None
+        return None
+
     def below(self, path: str) -> list[Below]:
         """The directories to look into for a file, in order."""
         for base, directories in self._directories:
@@ -205,7 +224,7 @@ class Mounts:
             if mount.failed is not None:
                 return mount.failed
             if mount.served is None:
-                return Proxied(mount.cluster, mount.series)
+                return mount.proxied
             rest = path[len(base) :]
             if not rest and mount.is_directory_like:
                 return Moved(base + "/")
