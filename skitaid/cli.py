@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import update_wrapper
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -21,7 +18,9 @@ import msgspec
 from skitaid import by_name, conf, enabling, masters, scaffold
 from skitaid import check as checking
 from skitaid import logs as server_logs
+from skitaid.cluster_verb import cluster
 from skitaid.demo import run as run_demo
+from skitaid.directories import Directories, pass_paths
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
@@ -37,9 +36,6 @@ from skitaid.trial import run as run_trial
 
 EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 
 class _Skitaid(click.Group):
     """A group that tells the user what went wrong, without a traceback."""
@@ -50,24 +46,6 @@ class _Skitaid(click.Group):
         except SkitaidError as error:
             click.echo(str(error), err=True)
             ctx.exit(error.exit_code)
-
-
-@dataclass(frozen=True, slots=True)
-class _Directories:
-    """The global options as given. Only verbs that need them look whether they exist."""
-
-    etc: str | None
-    var: str | None
-
-
-def pass_paths(verb: Callable[Concatenate[Paths, P], R]) -> Callable[P, R]:
-    """Give a verb the `Paths` that the global options name."""
-
-    def with_paths(*args: P.args, **kwargs: P.kwargs) -> R:
-        given: _Directories = click.get_current_context().obj
-        return verb(Paths.find(given.etc, given.var), *args, **kwargs)
-
-    return update_wrapper(with_paths, verb)
 
 
 graceful_option = click.option(
@@ -112,7 +90,7 @@ def main(ctx: click.Context, etc: str | None, var: str | None) -> None:
     CONF is the NAME of a conf in servers-enabled, a/NAME for one in servers-available, or
     a path; .conf may be left out.
     """
-    ctx.obj = _Directories(etc, var)
+    ctx.obj = Directories(etc, var)
 
 
 @main.command("check")
@@ -302,6 +280,9 @@ def logs(paths: Paths, names: tuple[str, ...], follow: bool, lines: int, kind: s
     chosen = server_logs.logs(paths, names, kind)
     show = server_logs.follow if follow else server_logs.show
     show(chosen, lines, lambda text: click.echo(text, nl=False))
+
+
+main.add_command(cluster)
 
 
 @main.command("rotate")

@@ -19,7 +19,8 @@ from skitai.wasc import Server, Wasc
 
 from . import control, in_hand, resources
 from .apps import end, start
-from .clients.checks import Checks, watches
+from .clients import reporting
+from .clients.checks import Checks
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
@@ -27,12 +28,14 @@ from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
 from .logs.access_log import AccessLog
+from .member_report import MemberReport
 from .member_table import MemberTable
 from .overdue import Overdue
 from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
+from .standing import Standing
 from .threads import HandlerThreads
 from .web import tls
 from .web.acceptor import Acceptor
@@ -79,6 +82,7 @@ class WebSite:
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
         self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
+        self._fanout.stand(settings.standings)
         self._flights = Flights(
             loop,
             self._fanout,
@@ -123,7 +127,8 @@ class WebSite:
         self._checks = Checks(
             loop,
             MemberTable() if scoreboard is None else scoreboard.members,
-            watches(loop, settings.http_clusters, self._fanout.clusters),
+            settings.http_clusters,
+            self._fanout.clusters,
             self._rank,
         )
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
@@ -137,6 +142,18 @@ class WebSite:
                 self._connections,
                 self._dispatcher.tasks,
             )
+
+    async def prepare(self) -> None:
+        """What is to be known before the first request."""
+        await self._fanout.find_members()
+
+    def stand(self, standings: list[Standing], *, is_forgiven: bool) -> None:
+        """An operator has said something of members."""
+        self._fanout.stand(standings, is_forgiven=is_forgiven)
+
+    def members(self, cluster: str, start: int) -> tuple[int, list[MemberReport]]:
+        """How many members a cluster has, and how a page of them is; 0 for an unknown cluster."""
+        return reporting.page(self._fanout.clusters.get(cluster), start)
 
     def open(
         self, listener: socket.socket, tell_master: Callable[[control.FromWorker], None]

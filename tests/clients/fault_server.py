@@ -113,19 +113,24 @@ class FaultServer:
     """paths: behaviours beside, or instead of, the usual `PATHS`; "*" is for all paths."""
 
     def __init__(
-        self, paths: Mapping[str, Behaviour] | None = None, tls: ssl.SSLContext | None = None
+        self,
+        paths: Mapping[str, Behaviour] | None = None,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._paths = {**PATHS, **(paths or {})}
         self._tls = tls
         self.board = Board()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.create_server((host, port), backlog=512)
+        self.host = host
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, name="fault server", daemon=True)]
         self._threads[0].start()
 
     @property
     def node(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def seen(self) -> list[Seen]:

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from skitai import redirect
 from skitai.engine import Call, Members, Origin, Reach, Reply
 from skitai.errors import UnknownCluster
 from skitaid.workers.settings import HttpCluster
+from skitaid.workers.standing import Standing
 
-from .cluster import ClusterMember
+from .cluster import Cluster, ClusterMember
 from .journey import Journey
-from .leg import Choice, Leg
+from .leg import Choice, Leg, Nobody
 from .servers import Servers
 
 SWEEP = 1.0  # seconds
+
+Way = Leg | Nobody | Choice | Journey
 
 
 class Fanout:
@@ -36,9 +39,27 @@ class Fanout:
         self._loop = loop
         self._landed = landed
         self._servers = Servers(loop, clusters)
-        self._legs: dict[Call, list[Leg | Choice | Journey]] = {}
+        self._legs: dict[Call, list[Way]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self.clusters = self._servers.clusters
+
+    async def find_members(self) -> None:
+        """Follow names of members from now on; comes back when they are known, or soon after."""
+        if self._servers.following:
+            await asyncio.gather(*(each.start() for each in self._servers.following))
+
+    @property
+    def origins(self) -> list[ClusterMember]:
+        """Servers named by a URL, who are remembered. From any thread."""
+        return self._servers.origins
+
+    def stand(self, standings: Iterable[Standing], *, is_forgiven: bool = False) -> None:
+        """What an operator has said of members; of clusters that are not ours too."""
+        now = time.monotonic()
+        for standing in standings:
+            cluster = self.clusters.get(standing.cluster)
+            if cluster is not None:
+                cluster.stand(standing, now, is_forgiven=is_forgiven)
 
     def nodes(self, target: Origin | Members) -> tuple[str, ...]:
         """The members that a call will ask. From any thread. Raises UnknownCluster."""
@@ -50,7 +71,8 @@ class Fanout:
             raise UnknownCluster(
                 f"the conf has no HTTP cluster [@{target.cluster}]; there are: {known}"
             )
-        return cluster.nodes if target.reach is Reach.ALL else (f"@{target.cluster}",)
+        nodes = cluster.nodes if target.reach is Reach.ALL else ()
+        return nodes or (f"@{target.cluster}",)
 
     def start(self, call: Call) -> None:
         """Send a call that has its nodes."""
@@ -92,19 +114,31 @@ class Fanout:
             self._legs.pop(call, None)
         self._landed(call)
 
-    def _legs_of(self, call: Call, target: Origin | Members) -> list[Leg | Choice | Journey]:
+    def _legs_of(self, call: Call, target: Origin | Members) -> list[Way]:
         if isinstance(target, Origin):
             return [Leg(call, 0, self._servers.of(target), self.land)]
         cluster = self.clusters[target.cluster]
         if target.reach is Reach.ONE:
             return [Choice(self._loop, call, target, cluster, self.land)]
-        return [Leg(call, i, member, self.land) for i, member in enumerate(cluster.members)]
+        if call.nodes is cluster.nodes:
+            return [Leg(call, i, member, self.land) for i, member in enumerate(cluster.open)]
+        # Members have changed since the call was made, a moment ago, or there are none.
+        return [self._leg(call, i, cluster, node) for i, node in enumerate(call.nodes)]
+
+    def _leg(self, call: Call, index: int, cluster: Cluster, node: str) -> Leg | Nobody:
+        member = cluster.named(node)
+        if member is not None:
+            return Leg(call, index, member, self.land)
+        is_one = not node.startswith("@")
+        why = f"{node} has just left [@{cluster.name}]" if is_one else cluster.why_nobody()
+        return Nobody(call, index, why, self.land)
 
     def _who_sent(self, call: Call, reply: Reply) -> ClusterMember:
         if isinstance(call.target, Origin):
             return self._servers.of(call.target)
-        members = self.clusters[call.target.cluster].members
-        return next(member for member in members if member.node == reply.node)
+        member = self.clusters[call.target.cluster].named(reply.node)
+        assert member is not None  # it has just had something to answer
+        return member
 
     # --- calls nobody waits for ---
 

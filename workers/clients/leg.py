@@ -66,6 +66,29 @@ class Leg:
         return _reply(self._call, self._index, self._member.node, outcome, now)
 
 
+class Nobody:
+    """A part of a call for which there is no member. why: a sentence."""
+
+    __slots__ = ("_call", "_index", "_land", "_why")
+
+    def __init__(self, call: Call, index: int, why: str, land: Land) -> None:
+        self._call = call
+        self._index = index
+        self._why = why
+        self._land = land
+
+    def start(self) -> None:
+        """Say so."""
+        node, now = self._call.nodes[self._index], time.monotonic()
+        self._land(self._call, _reply(self._call, self._index, node, nobody(self._why), now))
+
+    def cancel(self, now: float) -> None:
+        """Nothing is out."""
+
+    def give_up(self, now: float) -> None:
+        """Nothing is out."""
+
+
 class Choice:
     """A call to one member of a cluster, whichever that turns out to be."""
 
@@ -106,7 +129,10 @@ class Choice:
         now = time.monotonic()
         self._cluster.budget.asked(now)
         member = self._cluster.choose(now, (), self._key)
-        assert member is not None  # a cluster has members
+        if member is None:
+            (node,) = self._call.nodes
+            self._finish(node, nobody(self._cluster.why_nobody()), now)
+            return
         delay = self._delay()
         if delay is not None:
             self._timer = self._loop.call_later(delay, self._hedge)
@@ -169,7 +195,7 @@ class Choice:
     def _finish(self, node: str, outcome: Outcome, now: float) -> None:
         self._stop_timer()
         self._call.nodes = (node,)
-        reply = _reply(self._call, 0, node, outcome, now, len(self._tried) - 1)
+        reply = _reply(self._call, 0, node, outcome, now, max(0, len(self._tried) - 1))
         self._land(self._call, reply)
 
     # --- hedging ---
@@ -203,6 +229,11 @@ def abandoned(call: Call, node: str, now: float) -> Outcome:
     """The end of a call that nobody has waited for in all its time."""
     msg = f"{node} was given up after {now - call.sent_at:.0f} s in which nobody waited"
     return Outcome(Status.TIMEOUT, 0, msg, (), b"", was_sent=True)
+
+
+def nobody(why: str) -> Outcome:
+    """The end of a call for which there is no member."""
+    return Outcome(Status.NOT_CONNECTED, 0, why, (), b"", was_sent=False)
 
 
 def _reply(
