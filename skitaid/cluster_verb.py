@@ -22,7 +22,7 @@ CONF = "conf"  # in the place of a weight
     "action",
     required=False,
     type=click.Choice([*STATES, "weight"]),
-    metavar="[drain|enable|disable|weight]",
+    metavar="[ACTION]",
 )
 @click.argument("members", nargs=-1, metavar="[MEMBER]...")
 @click.option("--server", metavar="SERVER", help="Only of this one. [all that run]")
