@@ -64,9 +64,7 @@ def _cluster(section: Section, certificates: Path, complaints: Complaints) -> Cl
     return worker.DatabaseCluster(name, databases, values["balance"], where)
 
 
-def _dns_every(
-    values: Values, members: tuple[worker.Member, ...], complaints: Complaints
-) -> float:
+def _dns_every(values: Values, members: tuple[worker.Member, ...], complaints: Complaints) -> float:
     if "dns_every" in values.lines and not any(each.dns for each in members):
         message = "dns_every: it has no effect without a member like dns:name:port"
         complaints.add(values.line_of("dns_every"), message)

@@ -6,6 +6,7 @@ Runs on the loop. Nothing here decides; it only knows who needs whom.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ from .heartbeat import Handlers
 from .logs.access_log import AccessLog
 from .member_report import MemberReport
 from .member_table import MemberTable
-from .overdue import Overdue
+from .overdue import Overdue, shortest
 from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
@@ -134,10 +135,11 @@ class WebSite:
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
         self._acceptor: Acceptor | None = None
         self._overdue: Overdue | None = None
-        if settings.request_timeout:
+        if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
                 loop,
                 settings.request_timeout,
+                lambda: shortest(settings.request_timeout, self._apps.values()),
                 settings.threads,
                 self._connections,
                 self._dispatcher.tasks,
@@ -180,6 +182,12 @@ class WebSite:
         self._acceptor.open()
         self._checks.start()
         self._upload_directory.sweep()
+
+    def _may_be_late(self, request_timeout: float) -> bool:
+        """Whether a request may take too long, now or when an app was imported anew."""
+        apps = self._apps.values()
+        has_time = shortest(request_timeout, apps) < math.inf
+        return has_time or any(app.is_devel() for app in apps)
 
     def _want_successor(self, reason: str) -> None:
         self._tell(control.WantRestart(reason))
