@@ -34,3 +34,13 @@ class MemberReport(msgspec.Struct, frozen=True):
     opening: int  # connections on their way
     waiting: int  # calls that wait for a connection
     cap: int  # connections that there may be
+
+    @property
+    def address(self) -> str:
+        """The same as `node`, as apps know it."""
+        return self.node
+
+    @property
+    def is_ejected(self) -> bool:
+        """It has failed, and is left alone for a while."""
+        return self.ejected_for > 0.0

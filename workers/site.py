@@ -108,6 +108,7 @@ class WebSite:
             self._slot,
             self._apps,
             clusters,
+            lambda: self._fanout.origins,
             self._flights,
         )
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
