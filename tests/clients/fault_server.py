@@ -122,7 +122,8 @@ class FaultServer:
         self._paths = {**PATHS, **(paths or {})}
         self._tls = tls
         self.board = Board()
-        self._listener = socket.create_server((host, port), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
         self.host = host
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, name="fault server", daemon=True)]
@@ -130,7 +131,7 @@ class FaultServer:
 
     @property
     def node(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def seen(self) -> list[Seen]:

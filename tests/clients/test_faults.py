@@ -31,13 +31,14 @@ SOON = 0.05  # seconds; a deadline, not a wait for something
 
 @on_uvloop
 async def test_a_refused_connection_is_status_0() -> None:
-    """The sentence names the member and says why."""
+    """The sentence names the member, and says why and how long it took."""
     with refusing_port() as sock:
         port = sock.getsockname()[1]
         with asking(port) as ground:
             result = await ground.get("/path")
             assert (result.status, result.code, result.data) == (0, 0, "")
-            assert result.msg == f"no connection to 127.0.0.1:{port}: connection refused"
+            said = f"no connection to 127.0.0.1:{port}: connection refused"
+            assert re.fullmatch(rf"{said}, after \d\.\d\d\d s", result.msg)
             assert result.node == f"127.0.0.1:{port}"
             assert await ground.at_rest() == NONE_LEFT
 

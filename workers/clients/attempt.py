@@ -11,6 +11,8 @@ import random
 import time
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from skitai.engine import Ask
 from skitai.results import Status
 
@@ -63,5 +65,8 @@ class Attempt:
         elif outcome.is_ours:
             self.member.cancelled(self._is_probe, now - self.started, now)
         else:
+            if outcome.status is Status.NOT_CONNECTED:
+                tried = f"{outcome.msg}, after {now - self.started:.3f} s"
+                outcome = replace(outcome, msg=tried)
             self.member.failed(self._is_probe, now, random.random(), outcome.msg)
         self._asker.ended(self, outcome, now)
