@@ -59,11 +59,29 @@ class Talk:
             name.lower(): value.strip() for name, _, value in (s.partition(":") for s in lines)
         }
         method, path, _ = line.split(" ")
-        body = self._read_body(int(fields.get("content-length", "0")))
+        if fields.get("transfer-encoding") == "chunked":
+            body = self._read_chunks()
+        else:
+            body = self._read_body(int(fields.get("content-length", "0")))
         if body is None:
             return None
         self._turns += 1
         return Seen(self.number, self._turns, method, path, fields, body)
+
+    def _read_chunks(self) -> bytes | None:
+        body = b""
+        while True:
+            while b"\r\n" not in self._pending:
+                if not self._more():
+                    return None
+            size, _, self._pending = self._pending.partition(b"\r\n")
+            chunk = self._read_body(int(size, 16) + len(b"\r\n"))
+            if chunk is None:
+                return None
+            assert chunk.endswith(b"\r\n")
+            if int(size, 16) == 0:
+                return body
+            body += chunk[:-2]
 
     def _read_body(self, length: int) -> bytes | None:
         while len(self._pending) < length:
