@@ -49,6 +49,14 @@ def environ(request: Request, server: Server, base: str, interface: str = "SSGI/
     )
     if request.scheme == "https":
         env["HTTPS"] = "on"
+    shown = request.caller.certificate
+    if shown is not None:  # the names that Apache's mod_ssl has given them
+        env.update(
+            SSL_CLIENT_VERIFY="SUCCESS",
+            SSL_CLIENT_S_DN=shown.subject,
+            SSL_CLIENT_I_DN=shown.issuer,
+            SSL_CLIENT_M_SERIAL=shown.serial,
+        )
     query = request.uri.partition("?")[2]
     if query:
         env["QUERY_STRING"] = query

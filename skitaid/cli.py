@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ import msgspec
 from skitaid import by_name, conf, enabling, masters, scaffold
 from skitaid import check as checking
 from skitaid import logs as server_logs
-from skitaid.cluster_verb import cluster
+from skitaid.cli_cert import cert
+from skitaid.cli_cluster import cluster
+from skitaid.cli_paths import Directories, pass_paths
 from skitaid.demo import run as run_demo
-from skitaid.directories import Directories, pass_paths
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
@@ -32,6 +34,7 @@ from skitaid.status import servers_view
 from skitaid.status import view as view_status
 from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
 from skitaid.status_watch import watch
+from skitaid.supervisor.expiry import warnings
 from skitaid.trial import run as run_trial
 
 EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
@@ -103,6 +106,8 @@ def check(paths: Paths, name: str) -> None:
     click.echo(f"{path.name}: ok: {checking.summary(settings)}")
     for notice in notices(settings):
         click.echo(f"{path.name}: not yet: {notice}")
+    for warning in warnings(settings, time.time()):
+        click.echo(f"{path.name}: warning: {warning}")
 
 
 @main.command("init")
@@ -309,6 +314,9 @@ def _tell_start(paths: Paths, outcome: FleetStatus) -> None:
     if down:
         click.echo(what_next(down, command.is_running(paths)), err=True)
         click.get_current_context().exit(EXIT_FAILED)
+
+
+main.add_command(cert)
 
 
 @main.command("demo")

@@ -80,6 +80,7 @@ def load_server(
         preload=server["preload"],
         identity=identity,
         umask=server["umask"],
+        redirect_port=server["redirect_port"],
     )
 
 
@@ -262,15 +263,21 @@ def _upload_dir(server: Values, home: Path, complaints: Complaints) -> str:
 def _tls(
     section: Section | None, server: Values, path: Path, complaints: Complaints
 ) -> worker.Tls | None:
-    """The certificate; None without `ssl = yes`, whatever `[certification]` says."""
+    """The certificates; None without `ssl = yes`, whatever `[certification]` says."""
     values = fill(section, CERTIFICATION, complaints)
     if not server["ssl"]:
+        for key in ("redirect_port", "hsts"):
+            if server[key]:
+                complaints.add(server.line_of(key), f"{key}: it has no effect without ssl = yes")
         return None
+    if server["redirect_port"] == server["port"]:
+        message = "redirect_port: that is port already, where https is spoken"
+        complaints.add(server.line_of("redirect_port"), message)
     if not values["certfile"]:
         message = "ssl: it wants a certfile in [certification]"
         complaints.add(server.line_of("ssl"), message)
         return None
-    return certs.read(values, _certificates(path), complaints)
+    return certs.read(values, _certificates(path), server["hsts"], complaints)
 
 
 def _certificates(path: Path) -> Path:

@@ -109,6 +109,8 @@ SERVER = (
     Key("port", values.port, "5000", "where to listen"),
     Key("ip", values.listen_address, "", "where to listen; empty for all interfaces"),
     Key("ssl", values.switch, "no", "HTTPS, with the certificate of [certification]"),
+    Key("redirect_port", values.port_or_none, "0", "plain HTTP there is sent to https; 0: none"),
+    Key("hsts", values.hsts, "0", "how long browsers come by https only; 0: nothing is said"),
     Key("name", values.server_name, "", "the server's name; the conf's if left out"),
     Key("sessiontimeout", values.whole_seconds(1), f"{_WORKER.session_timeout}", "then it is over"),
     Key("proxy", values.switch, "no", "also a forward proxy, for all that the firewall lets in"),
@@ -168,9 +170,17 @@ SERVER = (
 )
 
 CERTIFICATION = (
-    Key("certfile", values.text, "", "PEM file with the certificate and its private key"),
-    Key("cafile", values.text, "", "PEM file with the certificates of authorities"),
-    Key("passphrase", values.text, "", "opens the private key"),
+    Key("certfile", values.files, "", "PEM files, each with a certificate and its private key"),
+    Key("keyfile", values.files, "", "PEM files with the keys, if they are not in certfile"),
+    Key("cafile", values.text, "", "PEM file with the authorities between them and the root"),
+    Key("passphrase", values.text, "", "opens the private keys"),
+    Key("client_ca", values.text, "", "PEM file with authorities; clients must show a certificate"),
+    Key(
+        "client_cert",
+        values.one_of(required="required", optional="optional"),
+        "required",
+        "or a client may show none",
+    ),
 )
 
 CLUSTER = (

@@ -52,6 +52,11 @@ def whole(least: int) -> Callable[[str], int]:
     return parse
 
 
+def files(value: str) -> tuple[str, ...]:
+    """Names of files with commas between them."""
+    return tuple(each.strip() for each in value.split(",") if each.strip())
+
+
 def size(least: int) -> Callable[[str], int]:
     """Bytes: `65536`, `64k`, `5m`, `1g`; `least` bytes or more."""
 
@@ -101,6 +106,11 @@ def port(value: str) -> int:
     if not _WHOLE.fullmatch(value) or not 1 <= int(value) <= 65535:
         raise ValueError(f"{shown(value)} is not a port; ports are 1 to 65535")
     return int(value)
+
+
+def port_or_none(value: str) -> int:
+    """A TCP port, or `0` for none."""
+    return 0 if value == "0" else port(value)
 
 
 def host(value: str) -> str:
@@ -197,6 +207,22 @@ def cache_url(value: str) -> str:
         return ""
     resp.parse_url(value)
     return value
+
+
+def hsts(value: str) -> str:
+    """Strict-Transport-Security (RFC 6797 section 6.1), as it is sent: a time, and perhaps
+    `includeSubDomains` and `preload` behind it; "" for `0`, which sends nothing.
+    """
+    time, *words = value.split()
+    known = {"includesubdomains": "includeSubDomains", "preload": "preload"}
+    try:
+        directives = [known[word.lower()] for word in words]
+    except KeyError:
+        raise ValueError(
+            f"{shown(value)} is not a time, with includeSubDomains and preload behind it"
+        ) from None
+    age = whole_seconds(0)(time)
+    return "; ".join([f"max-age={age}", *directives]) if age else ""
 
 
 def hedge(value: str) -> float | Literal["p95"] | None:

@@ -112,8 +112,9 @@ def _settings(conf: Path, run_dir: Path, left: Legacy | None) -> tuple[Settings,
     try:
         settings = load_server(conf, run_dir)
         bound = [(each.ip, each.port) for each in left.listeners] if left else []
-        if left and (settings.ip, settings.port) not in bound:
-            listen(settings.ip, settings.port).close()
+        for address in settings.addresses if left else ():
+            if address not in bound:
+                listen(*address).close()
         return settings, ""
     except (SkitaidError, CannotListen) as error:
         last = legacy.settings_of(left) if left else None

@@ -31,3 +31,10 @@ class Settings:
     preload: bool = False  # the master imports the apps, before it forks
     identity: Identity | None = None  # whom workers run as; None: as the master does
     umask: int = 0o022  # of workers
+    redirect_port: int = 0  # plain HTTP there is sent to https; 0: none
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it listens: first for what it is there for, then for the redirect."""
+        first = (self.ip, self.port)
+        return (first, (self.ip, self.redirect_port)) if self.redirect_port else (first,)

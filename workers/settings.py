@@ -151,12 +151,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """`[certification]`, with the files found and readable."""
+class Certificate:
+    """One of `[certification]`, read: no worker opens its files, whoever it runs as."""
 
-    certfile: str  # absolute path of a PEM with certificate and key
-    cafile: str  # absolute path, or "" for none
+    file: str  # where it was read, for messages
+    names: tuple[str, ...]  # that it is for: DNS names, lower case, "*." first for all of one label
+    not_after: float  # Unix time
+    chain: str = field(repr=False)  # PEM: the certificate, then those up to the root
+    key: str = field(repr=False)  # PEM
     passphrase: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """`ssl = yes`."""
+
+    certificates: tuple[Certificate, ...]  # the first is for who names no host, or another one
+    client_ca: str = field(repr=False, default="")  # PEM of authorities; "": clients show none
+    is_client_cert_optional: bool = False  # counts with client_ca
+    hsts: str = ""  # value of Strict-Transport-Security; "": it is not sent
 
 
 @dataclass(frozen=True, slots=True)

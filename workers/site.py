@@ -25,6 +25,7 @@ from .clients.checks import Checks
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
+from .doors import Doors
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
@@ -38,7 +39,6 @@ from .settings import Settings
 from .slots import Slots
 from .standing import Standing
 from .threads import HandlerThreads
-from .web import tls
 from .web.acceptor import Acceptor
 from .web.bodies import Bodies
 from .web.connection import ClientConnection
@@ -46,6 +46,7 @@ from .web.connections import Connections
 from .web.dispatch import Dispatcher
 from .web.forwarded import Proxies
 from .web.mounts import Mounts
+from .web.to_https import ToHttps
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
 
@@ -66,17 +67,15 @@ class WebSite:
     ) -> None:
         """scoreboard: of the server, None for a worker without siblings.
 
-        Raises ssl.SSLError or OSError for certificates that do not load, AppFailed for an app
-        that does not start.
+        Raises AppFailed for an app that does not start.
         """
         limits = settings.limits
         self._loop = loop
         self._scoreboard = scoreboard
         self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._limits = limits
-        self._tls: ssl.SSLContext | None = (
-            tls.server_context(settings.tls) if settings.tls else None
-        )
+        self._hsts = _hsts(settings)
+        self._port = settings.port
         self._tell_master: Callable[[control.FromWorker], None] | None = None
         self._handoff = Handoff(loop)
         self._threads = HandlerThreads(
@@ -134,7 +133,7 @@ class WebSite:
             self._rank,
         )
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
-        self._acceptor: Acceptor | None = None
+        self._acceptors: list[Acceptor] = []
         self._overdue: Overdue | None = None
         if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
@@ -158,10 +157,8 @@ class WebSite:
         """How many members a cluster has, and how a page of them is; 0 for an unknown cluster."""
         return reporting.page(self._fanout.clusters.get(cluster), start)
 
-    def open(
-        self, listener: socket.socket, tell_master: Callable[[control.FromWorker], None]
-    ) -> None:
-        """Accept connections on a bound and listening socket.
+    def open(self, doors: Doors, tell_master: Callable[[control.FromWorker], None]) -> None:
+        """Accept connections on bound and listening sockets.
 
         tell_master: called on the loop with what this worker or its apps want.
         """
@@ -171,18 +168,30 @@ class WebSite:
         )
         if self._overdue is not None:
             self._overdue.watch(self._want_successor)
-        self._acceptor = Acceptor(
+        self._accept(doors.listener, self._connection, doors.tls)
+        if doors.redirect is not None:
+            self._accept(doors.redirect, self._redirected, None)
+        self._checks.start()
+        self._upload_directory.sweep()
+
+    def _accept(
+        self,
+        listener: socket.socket,
+        protocol: Callable[[], ClientConnection],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        acceptor = Acceptor(
             self._loop,
             listener,
-            self._connection,
-            self._tls,
+            protocol,
+            tls,
+            self._limits.header_timeout,
             self._connections,
             self._slot,
             self._siblings,
         )
-        self._acceptor.open()
-        self._checks.start()
-        self._upload_directory.sweep()
+        acceptor.open()
+        self._acceptors.append(acceptor)
 
     def _may_be_late(self, request_timeout: float) -> bool:
         """Whether a request may take too long, now or when an app was imported anew."""
@@ -223,14 +232,14 @@ class WebSite:
 
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Accept no more; close each connection when it is answered; then say so."""
-        if self._acceptor is not None:
-            self._acceptor.drain()
+        for acceptor in self._acceptors:
+            acceptor.drain()
         self._connections.drain(when_empty)
 
     def close(self) -> None:
         """Close everything at once."""
-        if self._acceptor is not None:
-            self._acceptor.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         if self._overdue is not None:
             self._overdue.stop()
         self._checks.stop()
@@ -252,7 +261,25 @@ class WebSite:
             self._limits,
             self._choose_sink,
             self._proxies,
+            self._hsts,
         )
+
+    def _redirected(self) -> ClientConnection:
+        """One of plain HTTP where https is spoken."""
+        return ClientConnection(
+            self._loop,
+            ToHttps(self._port),
+            self._connections,
+            self._limits,
+            self._choose_sink,
+            self._proxies,
+        )
+
+
+def _hsts(settings: Settings) -> bytes:
+    """The header line, b"" for none."""
+    value = settings.tls.hsts if settings.tls else ""
+    return f"Strict-Transport-Security: {value}\r\n".encode("ascii") if value else b""
 
 
 def _store(loop: asyncio.AbstractEventLoop, settings: Settings, handoff: Handoff) -> Store:

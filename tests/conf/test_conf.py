@@ -688,8 +688,10 @@ def test_certificate_is_looked_up_beside_the_conf(home: Path) -> None:
     cert.write_bytes(b"".join(certificate_and_key("right")))
     authorities = home / "ca.pem"
     authorities.write_bytes(certificate_and_key()[0])
-    settings = load(home, f"{TLS}passphrase = right\ncafile = {authorities}\n")
-    assert settings.worker.tls == worker.Tls(str(cert), str(authorities), "right")
+    settings = load(home, f"{TLS}passphrase = right\nclient_ca = {authorities}\n")
+    tls = settings.worker.tls
+    assert tls is not None
+    assert (tls.certificates[0].file, tls.client_ca) == (str(cert), authorities.read_text())
 
 
 def test_certification_without_ssl(home: Path) -> None:

@@ -18,6 +18,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 from skitaid.workers.scoreboard import Field, Slot
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PAUSE = 0.002  # seconds; a sibling that is awake accepts within a fraction of it
 BATCH = 16  # connections taken before the loop does something else
+HANDSHAKE_GRACE = 2.0  # seconds for those who are at it when the worker leaves
+SHUTDOWN_TIMEOUT = 2.0  # seconds for a client to agree to the end of TLS; nobody waits for it
 EXHAUSTED_PAUSE = 0.5  # seconds, when the system gives no more descriptors
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -41,6 +44,7 @@ class Acceptor:
         listener: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
+        handshake_timeout: float,
         connections: Connections,
         slot: Slot,
         siblings: Callable[[], list[Slot]],
@@ -48,7 +52,14 @@ class Acceptor:
         self._loop = loop
         self._listener = listener
         self._protocol = protocol
-        self._tls = tls
+        # uvloop takes the times of a handshake only with a context
+        self._how: dict[str, Any] = {}
+        if tls is not None:
+            self._how = {
+                "ssl": tls,
+                "ssl_handshake_timeout": handshake_timeout,
+                "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT,
+            }
         self._connections = connections
         self._slot = slot
         self._siblings = siblings
@@ -73,12 +84,17 @@ class Acceptor:
             while self._accept():
                 pass
             self._listener.close()
+            self._loop.call_later(HANDSHAKE_GRACE, self._give_up)
 
     def close(self) -> None:
         """Take no more, and give up what is being set up."""
         if self._is_open:
             self._stop()
             self._listener.close()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Those who have not come so far that they could ask for anything."""
         for task in self._connecting:
             task.cancel()
 
@@ -143,7 +159,7 @@ class Acceptor:
 
     async def _serve(self, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol, connection, ssl=self._tls)
+            await self._loop.connect_accepted_socket(self._protocol, connection, **self._how)
         except (OSError, ssl.SSLError) as error:  # a handshake that failed is the client's affair
             log.debug("a connection came to nothing: %s", error)
             connection.close()

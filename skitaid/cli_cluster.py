@@ -6,8 +6,8 @@ import click
 import msgspec
 
 from skitaid import clusters
+from skitaid.cli_paths import pass_paths
 from skitaid.clusters_text import clusters_text
-from skitaid.directories import pass_paths
 from skitaid.paths import Paths
 from skitaid.status_text import console
 from skitaid.workers.standing import State

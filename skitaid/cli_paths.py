@@ -1,4 +1,4 @@
-"""The directories that the global options name, for the verbs that need them."""
+"""The global options of the command line, for the verbs that need the directories."""
 
 from __future__ import annotations
 
