@@ -60,9 +60,9 @@ class Life:
         self._site.open(doors, self._tell)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
-        self._hear()  # what was said while we booted counts for the first request already
         self._slot[Field.STATE] = State.SERVING
         self._tell(control.Ready())
+        self._hear()  # what was said while we booted counts for the first request already
         try:
             await self._over
         finally:
