@@ -13,6 +13,8 @@ _PLAIN = frozenset({"CONTENT_LENGTH", "CONTENT_TYPE"})  # these two stand withou
 # A header of that name would become HTTP_PROXY, which programs take for a setting of their own.
 _LEFT_OUT = frozenset({b"proxy"})
 
+_PORTS = {"http": 80, "https": 443}  # of a server that listens on a file
+
 
 class Environ(dict[str, str]):
     """Names and values; also as attributes. The process's own environment is not in it."""
@@ -40,7 +42,7 @@ def environ(request: Request, server: Server, base: str, interface: str = "SSGI/
         PATH_INFO=request.path[len(base) :],
         REQUEST_URI=request.uri,
         SERVER_NAME=_name(request.host) or server.ip,
-        SERVER_PORT=str(server.port),
+        SERVER_PORT=str(server.port or _PORTS[request.scheme]),
         SERVER_SOFTWARE=server.name,
         SERVER_PROTOCOL=f"HTTP/{request.version}",
         GATEWAY_INTERFACE=interface,

@@ -16,6 +16,8 @@ _OF_TLS = ("cafile", "certfile", "passphrase", "verify")
 _HTTP_ONLY = (
     *("ssl", "hedge", "max_connections", "check", "dns_every"),
     *("connect_timeout", "read_timeout", "max_response_size", *_OF_TLS),
+    *("keep_prefix", "keep_host", "sticky"),
+    *("proxy_timeout", "tunnel_timeout", "max_request_size"),
 )
 
 Cluster = worker.HttpCluster | worker.DatabaseCluster
@@ -54,6 +56,7 @@ def _cluster(section: Section, certificates: Path, complaints: Complaints) -> Cl
             ),
             trust=_trust(values, certificates, complaints),
             dns_every=_dns_every(values, members, complaints),
+            passing=_passing(values),
         )
     for key in _HTTP_ONLY:
         # A setting that promises secrecy, or else, must not be passed over in silence.
@@ -69,6 +72,17 @@ def _dns_every(values: Values, members: tuple[worker.Member, ...], complaints: C
         message = "dns_every: it has no effect without a member like dns:name:port"
         complaints.add(values.line_of("dns_every"), message)
     return float(values["dns_every"])
+
+
+def _passing(values: Values) -> worker.Passing:
+    return worker.Passing(
+        keep_prefix=values["keep_prefix"],
+        keep_host=values["keep_host"],
+        sticky=values["sticky"],
+        timeout=values["proxy_timeout"],
+        tunnel_timeout=values["tunnel_timeout"],
+        max_request_size=values["max_request_size"],
+    )
 
 
 def _trust(values: Values, certificates: Path, complaints: Complaints) -> worker.ClientTls:

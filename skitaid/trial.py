@@ -10,7 +10,7 @@ from typing import NoReturn
 from skitaid.conf import load_server
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.paths import Paths
-from skitaid.supervisor.listeners import CannotListen, listen
+from skitaid.supervisor.listeners import CannotListen, try_to_listen
 from skitaid.supervisor.privileges import become
 from skitaid.workers.trial import why_not
 
@@ -46,7 +46,7 @@ def _try(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> None:
 
 def _try_address(ip: str, port: int, bound: list[tuple[str, int]]) -> None:
     try:
-        listen(ip, port).close()
+        try_to_listen(ip, port)
     except CannotListen as error:
         if port not in (port for _, port in bound):
             raise

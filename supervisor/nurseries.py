@@ -13,7 +13,7 @@ import socket
 from dataclasses import dataclass, field
 from itertools import chain
 
-from skitaid.supervisor.listeners import CannotListen, listen
+from skitaid.supervisor.listeners import CannotListen, let_go, listen
 from skitaid.supervisor.overlap import mute, unshare
 from skitaid.supervisor.privileges import hand_over_logs
 from skitaid.supervisor.settings import Settings
@@ -53,7 +53,12 @@ class Nurseries:
         try:
             for address in settings.addresses:
                 if address not in self._listeners:
-                    self._listeners[address] = listen(*address, self._of_port(address[1]))
+                    self._listeners[address] = listen(
+                        *address,
+                        self._of_port(address[1]),
+                        settings.unix_mode,
+                        settings.identity,
+                    )
         except CannotListen:
             self.let_go()  # nobody would accept what comes to the other one
             raise
@@ -83,6 +88,7 @@ class Nurseries:
     def let_go(self) -> None:
         """Close the sockets of addresses that no generation has."""
         for address in self._unneeded():
+            let_go(address[0])
             self._listeners.pop(address).close()
 
     def not_inherited(self, generation: int) -> list[Closeable]:
@@ -94,11 +100,13 @@ class Nurseries:
         return self._listeners.keys() - set(chain.from_iterable(self._addresses.values()))
 
     def _of_port(self, port: int) -> list[socket.socket]:
-        return [sock for (_, other), sock in self._listeners.items() if other == port]
+        """Those that may overlap; a file has no port, and overlaps with nothing."""
+        return [sock for (_, other), sock in self._listeners.items() if other == port != 0]
 
     def close(self) -> None:
         """The server ends."""
-        for listener in self._listeners.values():
+        for (ip, _), listener in self._listeners.items():
+            let_go(ip)
             listener.close()
 
 

@@ -44,8 +44,10 @@ from .web.bodies import Bodies
 from .web.connection import ClientConnection
 from .web.connections import Connections
 from .web.dispatch import Dispatcher
+from .web.forward_proxy import ForwardProxy
 from .web.forwarded import Proxies
 from .web.mounts import Mounts
+from .web.reverse_proxy import ReverseProxy, pseudonym
 from .web.to_https import ToHttps
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
@@ -76,6 +78,7 @@ class WebSite:
         self._limits = limits
         self._hsts = _hsts(settings)
         self._port = settings.port
+        self._speaks_proxy_protocol = settings.proxy_protocol
         self._tell_master: Callable[[control.FromWorker], None] | None = None
         self._handoff = Handoff(loop)
         self._threads = HandlerThreads(
@@ -112,6 +115,12 @@ class WebSite:
         )
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
+        self._reverse_proxy: ReverseProxy | None = None
+        if mounts.clusters:
+            self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
+        self._forward_proxy: ForwardProxy | None = None
+        if settings.forwarding is not None:
+            self._forward_proxy = ForwardProxy(loop, settings.forwarding, pseudonym(settings))
         self._dispatcher = Dispatcher(
             loop,
             settings,
@@ -120,11 +129,15 @@ class WebSite:
             self._handoff,
             self._threads,
             looking(self._apps, mounts, self._wasc),
+            self._reverse_proxy,
+            self._forward_proxy,
         )
         self._upload_directory = UploadDirectory(settings.upload_dir)
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
         self._proxies = Proxies(settings.trusted_proxies)
-        self._choose_sink = Bodies(limits, self._uploads).choose
+        proxies = (self._forward_proxy, self._reverse_proxy)
+        passed_on = [each.sink for each in proxies if each is not None]
+        self._choose_sink = Bodies(limits, self._uploads, passed_on).choose
         self._checks = Checks(
             loop,
             MemberTable() if scoreboard is None else scoreboard.members,
@@ -177,7 +190,7 @@ class WebSite:
     def _accept(
         self,
         listener: socket.socket,
-        protocol: Callable[[], ClientConnection],
+        protocol: Callable[[str], ClientConnection],
         tls: ssl.SSLContext | None,
     ) -> None:
         acceptor = Acceptor(
@@ -189,6 +202,7 @@ class WebSite:
             self._connections,
             self._slot,
             self._siblings,
+            self._is_proxy if self._speaks_proxy_protocol else None,
         )
         acceptor.open()
         self._acceptors.append(acceptor)
@@ -198,6 +212,9 @@ class WebSite:
         apps = self._apps.values()
         has_time = shortest(request_timeout, apps) < math.inf
         return has_time or any(app.is_devel() for app in apps)
+
+    def _is_proxy(self, address: str) -> bool:
+        return self._proxies.speaking(address) is not None
 
     def _want_successor(self, reason: str) -> None:
         self._tell(control.WantRestart(reason))
@@ -247,13 +264,16 @@ class WebSite:
         self._flights.close()
         self._handoff.close()
         self._connections.abort()
+        for proxy in (self._forward_proxy, self._reverse_proxy):
+            if proxy is not None:
+                proxy.close()
 
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
         self._uploads.close()
 
-    def _connection(self) -> ClientConnection:
+    def _connection(self, client: str) -> ClientConnection:
         return ClientConnection(
             self._loop,
             self._dispatcher,
@@ -262,9 +282,10 @@ class WebSite:
             self._choose_sink,
             self._proxies,
             self._hsts,
+            client,
         )
 
-    def _redirected(self) -> ClientConnection:
+    def _redirected(self, client: str) -> ClientConnection:
         """One of plain HTTP where https is spoken."""
         return ClientConnection(
             self._loop,
@@ -273,6 +294,7 @@ class WebSite:
             self._limits,
             self._choose_sink,
             self._proxies,
+            client=client,
         )
 
 

@@ -162,6 +162,43 @@ def test_calls_to_a_member_that_is_disabled_end_at_once(
     assert not other.seen
 
 
+def test_requests_that_are_passed_on_go_by_it_too(home: Home, members: list[FaultServer]) -> None:
+    """Sticky clients as well; a request that is cut off is repeated, if it may be."""
+    one, other = members
+    server = home.serve(
+        "web",
+        apps={"webapp.py": APP},
+        routes="/ = {app}/webapp\n/through = @back",
+        sections=section(members) + "sticky = to\nbalance = roundrobin\n",
+    )
+    operator = Operator(home, server)
+    told = [server.get("/through/text").headers["Set-Cookie"] for _ in range(2)]
+    assert len(one.seen) == len(other.seen) == 1
+    cookies = [{"Cookie": each.partition(";")[0]} for each in told]
+    operator.says("back", "drain", one.node)
+    for cookie in cookies:
+        assert server.get("/through/text", cookie).status == 200
+    assert (len(one.seen), len(other.seen)) == (1, 3)
+    (view,) = operator.says("back")
+    assert [member["idle"] for member in view["members"]] == [0, 1]
+
+    operator.says("back", "enable", one.node)
+    operator.says("back", "drain", other.node)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(server.get, "/through/gate/a")
+        one.wait_seen(2)
+        operator.says("back", "enable", other.node)
+        other.open("a")
+        operator.says("back", "disable", one.node)
+        assert waiting.result().status == 200
+    assert other.paths_seen[-1] == "/gate/a"
+
+    operator.says("back", "disable", other.node)
+    assert server.get("/through/text").status == 503
+    server.wait_log("no member of [@back] can be asked: ")
+    assert server.stop() == 0
+
+
 def test_what_is_not_there_changes_nothing(home: Home, members: list[FaultServer]) -> None:
     """Each mistake is told with what there is."""
     server = home.serve("web", apps={"webapp.py": APP}, sections=section(members))

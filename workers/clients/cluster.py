@@ -15,13 +15,14 @@ import logging
 import random
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from skitaid.workers.standing import Standing, State
 
 from .balance import BALANCES, Load, rendezvous
 from .budget import Budget
 from .health import FAILURES, Health
+from .http_connection import HttpConnection
 from .keeper import ConnectionKeeper
 from .latencies import Latencies
 
@@ -45,7 +46,7 @@ class ClusterMember:
     and so has no news to log. weight: as the conf has it. Times are monotonic.
     """
 
-    keeper: ConnectionKeeper
+    keeper: ConnectionKeeper[HttpConnection]
     load: Load
     cluster: str = ""
     health: Health = field(default_factory=Health)
@@ -54,6 +55,7 @@ class ClusterMember:
     ejections: int = 0  # ever
     last_error: str = ""
     failed_at: float = 0.0
+    others: list[ConnectionKeeper[Any]] = field(default_factory=list)  # of requests passed on
 
     @property
     def node(self) -> str:
@@ -121,14 +123,28 @@ class ClusterMember:
 
     def changed(self, was: State, now: float) -> None:
         """Do what another state means. Calls that are cut off are told before this returns."""
-        if self.state is State.DISABLED:
-            self.keeper.cut(CUT)
-            return
-        self.keeper.resume()
-        if self.state is State.DRAINED:
-            self.keeper.rest()
-        elif was is not State.ENABLED:
+        for keeper in self.keepers:
+            self._rule(keeper)
+        if self.state is State.ENABLED and was is not State.ENABLED:
             self.forgive(now)
+
+    @property
+    def keepers(self) -> list[ConnectionKeeper[Any]]:
+        """All that have connections to it."""
+        return [self.keeper, *self.others]
+
+    def join(self, keeper: ConnectionKeeper[Any]) -> None:
+        """More connections to it, of another kind; they are as it is."""
+        self.others.append(keeper)
+        self._rule(keeper)
+
+    def _rule(self, keeper: ConnectionKeeper[Any]) -> None:
+        if self.state is State.DISABLED:
+            keeper.cut(CUT)
+            return
+        keeper.resume()
+        if self.state is State.DRAINED:
+            keeper.rest()
 
     def forgive(self, now: float) -> None:
         """An operator says that it is well."""
@@ -194,7 +210,8 @@ class Cluster:
         self.members = members
         self._reopen()
         for member in gone:
-            member.keeper.rest()
+            for keeper in member.keepers:
+                keeper.rest()
         self.leaving += gone
         self.forget_gone()
 
@@ -202,7 +219,8 @@ class Cluster:
         """Who has left and has nothing to answer any more is forgotten."""
         for member in self.leaving:
             if member.load.in_flight == 0:
-                member.keeper.close()
+                for keeper in member.keepers:
+                    keeper.close()
         self.leaving = [member for member in self.leaving if member.load.in_flight]
 
     def named(self, node: str) -> ClusterMember | None:

@@ -176,7 +176,8 @@ class Choice:
         self._tried.append(member)
         attempt = Attempt(self, self._call.ask, member, now)
         self._out.append(attempt)
-        self._call.nodes = (" and ".join(each.member.node for each in self._out),)
+        nodes = [each.member.keeper.node for each in self._out]
+        self._call.nodes = (nodes[0] if len(nodes) == 1 else " and ".join(nodes),)
         attempt.start()
 
     def _successor(self, failed: Attempt, now: float) -> ClusterMember | None:

@@ -30,7 +30,8 @@ def reports(members: Sequence[ClusterMember]) -> list[MemberReport]:
 
 
 def _report(member: ClusterMember, now: float, to_unix: float) -> MemberReport:
-    load, health, pool = member.load, member.health, member.keeper.pool
+    load, health = member.load, member.health
+    pools = [keeper.pool for keeper in member.keepers]
     ejected_for = max(0.001, health.ejected_until - now) if health.ejections else 0.0
     return MemberReport(
         node=member.node,
@@ -43,9 +44,9 @@ def _report(member: ClusterMember, now: float, to_unix: float) -> MemberReport:
         is_down=health.is_down,
         last_error=member.last_error[:ERROR_MAX],
         last_error_at=member.failed_at + to_unix if member.last_error else 0.0,
-        idle=len(pool.idle),
-        busy=len(pool.busy),
-        opening=pool.opening,
-        waiting=len(pool.waiting),
-        cap=pool.cap,
+        idle=sum(len(pool.idle) for pool in pools),
+        busy=sum(len(pool.busy) for pool in pools),
+        opening=sum(pool.opening for pool in pools),
+        waiting=sum(len(pool.waiting) for pool in pools),
+        cap=sum(pool.cap for pool in pools),
     )

@@ -82,7 +82,7 @@ class Servers:
             following.stop()
         clusters = [(*each.members, *each.leaving) for each in self.clusters.values()]
         for member in chain(*clusters, self._origins.values()):
-            member.keeper.close()
+            member.keeper.close()  # whoever has made others closes them
 
     def _forget_some(self) -> None:
         if len(self._origins) < ORIGINS_MAX:

@@ -18,12 +18,16 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from skitaid.workers.scoreboard import Field, Slot
 
 from .accepting import Load, should_accept
 from .connections import Connections
+from .preamble import read_address
+from .proxy_protocol import NoHeader
+from .sockets import ip_address
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +46,18 @@ class Acceptor:
         self,
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,
-        protocol: Callable[[], asyncio.Protocol],
+        protocol: Callable[[str], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         handshake_timeout: float,
         connections: Connections,
         slot: Slot,
         siblings: Callable[[], list[Slot]],
+        begins_with_header: Callable[[str], bool] | None = None,
     ) -> None:
+        """protocol: made with the address that a PROXY header names, "" for none.
+
+        begins_with_header: whether connections from this address begin with one; None: never.
+        """
         self._loop = loop
         self._listener = listener
         self._protocol = protocol
@@ -63,6 +72,8 @@ class Acceptor:
         self._connections = connections
         self._slot = slot
         self._siblings = siblings
+        self._begins_with_header = begins_with_header
+        self._handshake_timeout = handshake_timeout
         self._pause: asyncio.TimerHandle | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -130,7 +141,7 @@ class Acceptor:
     def _accept(self) -> bool:
         """Take one connection, if there is one."""
         try:
-            connection, _ = self._listener.accept()
+            connection, peer = self._listener.accept()
         except (BlockingIOError, InterruptedError):
             if self._is_exhausted:
                 self._is_exhausted = False
@@ -143,7 +154,7 @@ class Acceptor:
             return False
         connection.setblocking(False)
         self._connections.arriving()
-        task = self._loop.create_task(self._serve(connection))
+        task = self._loop.create_task(self._serve(connection, peer))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
         return True
@@ -157,12 +168,25 @@ class Acceptor:
         if self._is_open and self._pause is None:
             self._look_away(EXHAUSTED_PAUSE)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, peer: object) -> None:
+        begins, client = self._begins_with_header, ""
         try:
-            await self._loop.connect_accepted_socket(self._protocol, connection, **self._how)
+            if begins is not None and begins(ip_address(peer)):
+                async with asyncio.timeout(self._handshake_timeout):
+                    client = await read_address(self._loop, connection)
+            made = partial(self._protocol, client)
+            await self._loop.connect_accepted_socket(made, connection, **self._how)
+        except NoHeader as error:
+            log.warning(
+                "%s is to begin with a PROXY header: %s", ip_address(peer) or "unix:", error
+            )
+            connection.close()
         except (OSError, ssl.SSLError) as error:  # a handshake that failed is the client's affair
             log.debug("a connection came to nothing: %s", error)
             connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         finally:
             self._connections.arrived()
 

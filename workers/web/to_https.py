@@ -13,6 +13,8 @@ from .connection import ClientConnection
 class ToHttps:
     """The site of plain HTTP where another port speaks https."""
 
+    takes_connect = False
+
     def __init__(self, port: int) -> None:
         """port: where https is spoken."""
         self._port = "" if port == 443 else f":{port}"
