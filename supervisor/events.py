@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
 from skitaid.workers.control import Question
+from skitaid.workers.member_report import MemberReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,20 @@ class WorkerAsks:
 
 @dataclass(frozen=True, slots=True)
 class WorkerTold:
-    """A worker has answered an inquiry; see `control.Told`."""
+    """A worker has answered a survey; see `control.Told`."""
 
     serial: int
-    inquiry: int
+    survey: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMembers:
+    """The worker tells how members of a cluster are."""
+
+    serial: int
+    ticket: int  # whose request it answers
+    total: int  # members there are; 0: it has no such cluster
+    members: list[MemberReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +238,7 @@ NewsOfWorker = (
     | WorkerWantsShutdown
     | WorkerAsks
     | WorkerTold
+    | WorkerMembers
     | WorkerHungUp
 )
 

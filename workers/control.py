@@ -18,9 +18,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from .member_report import MemberReport
+from .standing import Standing
+
 PACKET_MAX = 65536
 TEXT_MAX = 32768
-BY_SIGNAL = 0  # in place of the number of an inquiry
+BY_SIGNAL = 0  # in place of the number of a survey
 DESCRIPTORS_MAX = 250  # with one packet; the kernel's SCM_MAX_FD is 253
 
 
@@ -50,6 +53,14 @@ class Draining(msgspec.Struct, tag=True, frozen=True):
     in_flight: int
 
 
+class Members(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: the answer to `TellMembers`."""
+
+    ticket: int
+    total: int  # members that the cluster has; 0 if this worker has no such cluster
+    members: list[MemberReport]  # `PAGE` at most
+
+
 class Retire(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: accept no more, finish what is in flight, then leave with 0."""
 
@@ -60,6 +71,21 @@ class Stop(msgspec.Struct, tag=True, frozen=True):
 
 class ReopenLogs(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: the log files were moved away; write to new ones."""
+
+
+class SetMembers(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: an operator has said something of these members."""
+
+    standings: list[Standing]
+    is_forgiven: bool = False  # their failures so far do not count any more
+
+
+class TellMembers(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: how are the members of a cluster, from the one at `start` on?"""
+
+    ticket: int
+    cluster: str
+    start: int
 
 
 class Report(msgspec.Struct, tag=True, frozen=True):
@@ -87,17 +113,17 @@ class Ask(msgspec.Struct, tag=True, frozen=True):
 class Inquire(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: somebody asks this. Answered with `Told`."""
 
-    inquiry: int
+    survey: int
     question: Question
 
 
 class Told(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: the answer is in the descriptor that comes with this.
 
-    inquiry: `BY_SIGNAL` for stacks, which are asked for by a signal.
+    survey: `BY_SIGNAL` for stacks, which are asked for by a signal.
     """
 
-    inquiry: int
+    survey: int
 
 
 class WorkerFacts(msgspec.Struct, frozen=True):
@@ -141,8 +167,8 @@ class Answers(msgspec.Struct, tag=True, frozen=True):
     is_last: bool = True
 
 
-FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown | Ask | Told
-FromMaster = Retire | Stop | ReopenLogs | Inquire | Answers
+FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown | Members | Ask | Told
+FromMaster = Retire | Stop | ReopenLogs | SetMembers | TellMembers | Inquire | Answers
 
 EXIT_CLEAN = 0
 EXIT_BOOT_FAILED = 1
