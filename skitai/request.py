@@ -75,6 +75,8 @@ class Request:
         stream does; 0.0 if it was over then.
     taken: monotonic time from which its handler is waited for: not before its body has come, nor
         before those in front of it on the connection were answered.
+    timeout: seconds that its handler has, if its route says so; 0.0: as long as it takes; None:
+        what the conf says.
     is_given_up: its client was sent away because it took too long.
     failures: where to put what its handler, or its methods, fail with unforeseen; None: nowhere.
     channel: the client's connection; None in tests without one.
@@ -114,6 +116,7 @@ class Request:
         "started",
         "taken",
         "target",
+        "timeout",
         "upload",
         "version",
     )
@@ -143,6 +146,7 @@ class Request:
         self.began = self.taken = began
         self.started = self.returned = 0.0
         self.series: Any = None
+        self.timeout: float | None = None
         self.is_given_up = False
         # For tests: what was logged. Else it would hold frames that hold the request.
         self.failures: list[BaseException] | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Progress, Reply
-from skitaid.supervisor.inquiry import Inquiry
 from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.survey import Survey
 from skitaid.workers.control import Facts, FromMaster
+from skitaid.workers.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Fork:
     serial: int
     ordinal: int
     generation: int  # whose settings and listener it gets
+    standings: tuple[Standing, ...] = ()  # what an operator has said of members so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Dump:
 class HandOver:
     """Give whoever has asked what the workers have answered."""
 
-    inquiry: Inquiry
+    survey: Survey
     facts: Facts
 
 
@@ -54,7 +56,7 @@ class Drop:
     """Nobody waits for this answer of a worker any more."""
 
     serial: int
-    inquiry: int
+    survey: int
 
 
 @dataclass(frozen=True, slots=True)

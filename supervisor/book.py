@@ -21,12 +21,14 @@ from skitaid.supervisor.backoff import Backoff
 from skitaid.supervisor.change import Change, LastChange
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.generation import Generation
-from skitaid.supervisor.inquiry import Asker, Inquiry
+from skitaid.supervisor.inquiry import Inquiry
 from skitaid.supervisor.legacy import Legacy, settings_of
 from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.survey import Asker, Survey
 from skitaid.supervisor.trying import Trying
 from skitaid.workers.control import Question
 from skitaid.workers.settings import Tls
+from skitaid.workers.standing import Standing
 
 
 class Stage(Enum):
@@ -60,8 +62,10 @@ class Book:
         self.fallback: Generation | None = None
         self.change: Change | None = None
         self.trying: Trying | None = None  # whether a restart would come up
+        self.standings: dict[tuple[str, str], Standing] = {}  # by cluster and node
+        self.inquiries: dict[int, Inquiry] = {}  # by ticket: who wants to know of members
         self.extra = 0  # workers more than the conf says, by TTIN and TTOU
-        self.inquiries: dict[int, Inquiry] = {}  # by number, those that are on
+        self.surveys: dict[int, Survey] = {}  # by number, those that are on
         self.last_change: LastChange | None = None
         self.look_at: float | None = None  # when the slots are looked at next
         self.overslept = False  # whether the last look was late
@@ -74,7 +78,7 @@ class Book:
         self.boots = Backoff(random)  # workers that never became ready
         self.crashes = Backoff(random, free=settings.processes + QUICK_DEATHS)  # that died later
         self._serial = 0
-        self._inquiries = 0
+        self._surveys = 0
         self._generations = 1
         self._to_unix = unix_time - now
 
@@ -99,6 +103,7 @@ class Book:
         last = settings_of(left)
         if last is None or last.processes == self.wanted.settings.processes:
             self.extra = left.extra
+        self.standings = {(each.cluster, each.node): each for each in left.standings}
         self.started = left.started - self._to_unix
         self._serial = left.serials
         self._generations = left.generations
@@ -223,12 +228,12 @@ class Book:
         if error:
             self.note_error(error, now)
 
-    def new_inquiry(self, question: Question, asker: Asker, until: float) -> Inquiry:
+    def new_survey(self, question: Question, asker: Asker, until: float) -> Survey:
         """A question that is put now, numbered from 1."""
-        self._inquiries += 1
-        inquiry = Inquiry(self._inquiries, question, [asker], until)
-        self.inquiries[inquiry.number] = inquiry
-        return inquiry
+        self._surveys += 1
+        survey = Survey(self._surveys, question, [asker], until)
+        self.surveys[survey.number] = survey
+        return survey
 
     def forgive(self) -> None:
         """An operator has stepped in: what has failed is tried again at once."""

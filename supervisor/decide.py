@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor import expiry, inquiring, restarting, rolling
+from skitaid.supervisor import expiry, members, restarting, rolling, surveying
 from skitaid.supervisor.actions import (
     Action,
     Announce,
@@ -31,11 +31,14 @@ from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.control_records import (
+    ChangeMembers,
     Done,
     Inquire,
+    ListClusters,
     Reload,
     Restart,
     Rotate,
+    ShowCluster,
     Start,
     Status,
     Stop,
@@ -67,17 +70,18 @@ from skitaid.supervisor.events import (
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
+    WorkerMembers,
     WorkerReady,
     WorkerTold,
     WorkerWantsRestart,
     WorkerWantsShutdown,
 )
 from skitaid.supervisor.exit_code import describe
-from skitaid.supervisor.inquiry import Asker
 from skitaid.supervisor.liveness import DUMP_TIME, boots_too_long, look, looked
 from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
 from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all, was_ready
+from skitaid.supervisor.survey import Asker
 from skitaid.supervisor.wishes import wish
 from skitaid.workers import control
 
@@ -145,11 +149,13 @@ def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[
             return wish(book, event.wish, now)
         case WorkerAsks():
             asker = Asker(event.serial, event.ticket)
-            return inquiring.ask(book, asker, event.question, now)
+            return surveying.ask(book, asker, event.question, now)
         case WorkerTold():
-            return inquiring.told(book, event)
+            return surveying.told(book, event)
+        case WorkerMembers():
+            return members.told(book, event)
         case WorkerHungUp():
-            inquiring.gone(book, event.serial)
+            surveying.gone(book, event.serial)
             return _hung_up(child, now)
         case _:
             assert_never(event)
@@ -210,7 +216,7 @@ def _hung_up(child: Child, now: float) -> list[Action]:
 
 def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     child = book.strike_off(event.serial)
-    inquiring.gone(book, event.serial)
+    surveying.gone(book, event.serial)
     if not child.serves:  # it was told to leave, or said why it must
         return []
     if child.state is State.BOOTING:
@@ -234,7 +240,7 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
         case Status():
             return [Answer(event.ticket, status(book, now))]
         case Inquire(question=question):
-            return inquiring.ask(book, Asker(0, event.ticket), question, now)
+            return surveying.ask(book, Asker(0, event.ticket), question, now)
         case Start():
             book.forgive()
             return [Answer(event.ticket, Done())]
@@ -248,12 +254,19 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
             return rolling.reload(book, ReloadWanted("control socket", event.ticket), now)
         case Restart():
             return restarting.restart(book, RestartWanted("control socket", event.ticket), now)
+        case ListClusters():
+            return [Answer(event.ticket, members.clusters(book))]
+        case ShowCluster():
+            return members.show(book, event.ticket, event.request, now)
+        case ChangeMembers():
+            return members.change(book, event.request, "control socket", event.ticket)
         case _:
             assert_never(event.request)
 
 
 def _settle(book: Book, now: float) -> list[Action]:
-    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now), *inquiring.settle(book, now)]
+    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
+    actions += [*members.settle(book, now), *surveying.settle(book, now)]
     if book.stage is Stage.STOPPING:
         actions += [*look(book, now), *rolling.give_up(book), *restarting.give_up(book)]
         is_over = not book.children and not book.trying
@@ -294,4 +307,4 @@ def _kill_overdue(book: Book, now: float) -> list[Action]:
 
 def _fork(book: Book, now: float) -> Action:
     child = book.enter(book.steady, now)
-    return Fork(child.serial, child.ordinal, child.generation)
+    return Fork(child.serial, child.ordinal, child.generation, tuple(book.standings.values()))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
-from skitaid.workers.control import Question, Wish
+from skitaid.workers.control import Question, Wish, WishForMember
+from skitaid.workers.member_report import MemberReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class OperatorWishes:
     """Somebody who is let in wants something done, by the status page that a worker serves."""
 
     serial: int
-    wish: Wish
+    wish: Wish | WishForMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,20 @@ class WorkerAsks:
 
 @dataclass(frozen=True, slots=True)
 class WorkerTold:
-    """A worker has answered an inquiry; see `control.Told`."""
+    """A worker has answered a survey; see `control.Told`."""
 
     serial: int
-    inquiry: int
+    survey: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMembers:
+    """The worker tells how members of a cluster are."""
+
+    serial: int
+    ticket: int  # whose request it answers
+    total: int  # members there are; 0: it has no such cluster
+    members: list[MemberReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +247,7 @@ NewsOfWorker = (
     | OperatorWishes
     | WorkerAsks
     | WorkerTold
+    | WorkerMembers
     | WorkerHungUp
 )
 

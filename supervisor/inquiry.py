@@ -1,35 +1,22 @@
-"""A question that is put to all workers: who has asked it, who has yet to answer, until when."""
+"""One question about the members of a cluster, until all workers have answered it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from skitaid.workers.control import BY_SIGNAL, Question, Stacks
-
-PATIENCE = 1.0  # seconds that whoever asks waits for a worker that hangs
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """A worker, or, with serial 0, a caller of the control socket. ticket: the asker's own."""
-
-    serial: int
-    ticket: int
+from skitaid.workers.member_report import MemberReport
 
 
 @dataclass(slots=True)
 class Inquiry:
-    """Over when nobody is waited for any more."""
+    """until: of the master's clock; then it is answered with what is there."""
 
-    number: int
-    question: Question
-    askers: list[Asker]
-    until: float  # monotonic
-    waiting: dict[int, int] = field(default_factory=dict)  # ordinals by serial
-    told: dict[int, int] = field(default_factory=dict)  # likewise
-    silent: list[int] = field(default_factory=list)  # ordinals
+    asked: set[int]  # serials of the workers that were asked
+    until: float
+    total: int = 0  # members, as the worker says that has most
+    reports: dict[int, list[MemberReport]] = field(default_factory=dict)  # by serial
 
     @property
-    def label(self) -> int:
-        """What workers call it."""
-        return BY_SIGNAL if isinstance(self.question, Stacks) else self.number
+    def missing(self) -> set[int]:
+        """Workers that have not answered."""
+        return self.asked - self.reports.keys()

@@ -58,12 +58,12 @@ from skitaid.supervisor.events import (
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
+    WorkerMembers,
     WorkerReady,
     WorkerTold,
     WorkerWantsRestart,
     WorkerWantsShutdown,
 )
-from skitaid.supervisor.inquiry import Asker
 from skitaid.supervisor.listeners import CannotListen
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.nurseries import Nurseries
@@ -73,6 +73,7 @@ from skitaid.supervisor.report import with_figures
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.spawn import Closeable
 from skitaid.supervisor.succession import Succession
+from skitaid.supervisor.survey import Asker
 from skitaid.supervisor.trial import Trial
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers import control
@@ -109,7 +110,7 @@ class Performer:
         self._belongings: list[Closeable] = [waiter, control_socket, notify, *not_inherited]
         self._processes: dict[int, Pidfd] = {}
         self._pipes: dict[int, socket.socket] = {}  # until its other end is closed
-        # Descriptors of what workers have answered, by serial and inquiry, until handed over.
+        # Descriptors of what workers have answered, by serial and survey, until handed over.
         self._answers: dict[tuple[int, int], list[int]] = {}
         self._belongings.append(_Answers(self._answers))
 
@@ -127,7 +128,7 @@ class Performer:
             case HandOver():
                 self._hand_over(action)
             case Drop():
-                control.close_all(self._answers.pop((action.serial, action.inquiry)))
+                control.close_all(self._answers.pop((action.serial, action.survey)))
             case Look():
                 return [self._look(action)]
             case Announce():
@@ -170,7 +171,9 @@ class Performer:
     def _fork(self, action: Fork) -> Event:
         try:
             nursery = self._nurseries[action.generation]
-            worker = nursery.spawn(action.ordinal, self._not_inherited(action.generation))
+            worker = nursery.spawn(
+                action.ordinal, self._not_inherited(action.generation), action.standings
+            )
         except OSError as error:
             return ForkFailed(action.serial, error.strerror or str(error))
         self.hold(action.serial, worker.process, worker.control)
@@ -282,27 +285,27 @@ class Performer:
             self._hang_up(serial)
             return [WorkerHungUp(serial)]
         if isinstance(record, control.Told):
-            control.close_all(self._answers.pop((serial, record.inquiry), ()))
-            self._answers[serial, record.inquiry] = descriptors
+            control.close_all(self._answers.pop((serial, record.survey), ()))
+            self._answers[serial, record.survey] = descriptors
         else:
             control.close_all(descriptors)
         return [_event(serial, record)]
 
     def _hand_over(self, action: HandOver) -> None:
         """Also what came of workers that are dead by now."""
-        inquiry = action.inquiry
-        told = [(ordinal, (serial, inquiry.label)) for serial, ordinal in inquiry.told.items()]
+        survey = action.survey
+        told = [(ordinal, (serial, survey.label)) for serial, ordinal in survey.told.items()]
         held = [(ordinal, fd) for ordinal, key in told for fd in self._answers.pop(key)]
         packets = [
             held[i : i + control.DESCRIPTORS_MAX]
             for i in range(0, len(held), control.DESCRIPTORS_MAX)
         ]
-        for asker in inquiry.askers:
+        for asker in survey.askers:
             for number, packet in enumerate(packets or [[]], 1):
                 is_last = number >= len(packets)
                 ordinals = [ordinal for ordinal, _ in packet]
                 record = control.Answers(
-                    asker.ticket, action.facts, ordinals, inquiry.silent, is_last
+                    asker.ticket, action.facts, ordinals, survey.silent, is_last
                 )
                 self._send_answers(asker, record, [fd for _, fd in packet])
         control.close_all(fd for _, fd in held)
@@ -368,11 +371,13 @@ def _event(serial: int, record: control.FromWorker) -> Event:
             return WorkerWantsRestart(serial, record.reason)
         case control.WantShutdown():
             return WorkerWantsShutdown(serial)
-        case control.Wish():
+        case control.Wish() | control.WishForMember():
             return OperatorWishes(serial, record)
         case control.Ask():
             return WorkerAsks(serial, record.ticket, record.question)
         case control.Told():
-            return WorkerTold(serial, record.inquiry)
+            return WorkerTold(serial, record.survey)
+        case control.Members(ticket, total, members):
+            return WorkerMembers(serial, ticket, total, members)
         case _:
             assert_never(record)

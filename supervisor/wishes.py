@@ -9,18 +9,22 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor import restarting, rolling
+from skitaid.supervisor import members, restarting, rolling
 from skitaid.supervisor.actions import Action, Log, Tell
 from skitaid.supervisor.book import Book
+from skitaid.supervisor.control_records import ChangeMembers
 from skitaid.supervisor.counting import count
 from skitaid.supervisor.events import CountWanted, ReloadWanted, RestartWanted, StopWanted
 from skitaid.supervisor.stopping import stop
 from skitaid.workers import control
 
 
-def wish(book: Book, wished: control.Wish, now: float) -> list[Action]:
+def wish(book: Book, wished: control.Wish | control.WishForMember, now: float) -> list[Action]:
     """Have it done."""
     cause = f"{wished.who} on the status page"
+    if isinstance(wished, control.WishForMember):
+        request = ChangeMembers(wished.cluster, [wished.node], wished.state)
+        return members.change(book, request, cause, None)
     match wished.what:
         case "reload":
             return rolling.reload(book, ReloadWanted(cause), now)

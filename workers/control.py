@@ -19,9 +19,12 @@ from typing import Literal
 
 import msgspec
 
+from .member_report import MemberReport
+from .standing import Standing, State
+
 PACKET_MAX = 65536
 TEXT_MAX = 32768
-BY_SIGNAL = 0  # in place of the number of an inquiry
+BY_SIGNAL = 0  # in place of the number of a survey
 DESCRIPTORS_MAX = 250  # with one packet; the kernel's SCM_MAX_FD is 253
 
 
@@ -52,10 +55,27 @@ class Wish(msgspec.Struct, tag=True, frozen=True):
     who: str  # for the log: "admin from 10.0.0.7"
 
 
+class WishForMember(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: an operator at the status page wants to change a member."""
+
+    cluster: str  # without the @
+    node: str
+    state: State
+    who: str  # as of `Wish`
+
+
 class Draining(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: `Retire` was received; so many requests are still in flight."""
 
     in_flight: int
+
+
+class Members(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: the answer to `TellMembers`."""
+
+    ticket: int
+    total: int  # members that the cluster has; 0 if this worker has no such cluster
+    members: list[MemberReport]  # `PAGE` at most
 
 
 class Retire(msgspec.Struct, tag=True, frozen=True):
@@ -72,6 +92,21 @@ class ReopenLogs(msgspec.Struct, tag=True, frozen=True):
 
 class ClearCache(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: forget all results that are kept."""
+
+
+class SetMembers(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: an operator has said something of these members."""
+
+    standings: list[Standing]
+    is_forgiven: bool = False  # their failures so far do not count any more
+
+
+class TellMembers(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: how are the members of a cluster, from the one at `start` on?"""
+
+    ticket: int
+    cluster: str
+    start: int
 
 
 class Report(msgspec.Struct, tag=True, frozen=True):
@@ -99,17 +134,17 @@ class Ask(msgspec.Struct, tag=True, frozen=True):
 class Inquire(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: somebody asks this. Answered with `Told`."""
 
-    inquiry: int
+    survey: int
     question: Question
 
 
 class Told(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: the answer is in the descriptor that comes with this.
 
-    inquiry: `BY_SIGNAL` for stacks, which are asked for by a signal.
+    survey: `BY_SIGNAL` for stacks, which are asked for by a signal.
     """
 
-    inquiry: int
+    survey: int
 
 
 class WorkerFacts(msgspec.Struct, frozen=True):
@@ -153,8 +188,19 @@ class Answers(msgspec.Struct, tag=True, frozen=True):
     is_last: bool = True
 
 
-FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown | Wish | Ask | Told
-FromMaster = Retire | Stop | ReopenLogs | ClearCache | Inquire | Answers
+FromWorker = (
+    Ready
+    | BootFailed
+    | Draining
+    | WantRestart
+    | WantShutdown
+    | Wish
+    | WishForMember
+    | Members
+    | Ask
+    | Told
+)
+FromMaster = Retire | Stop | ReopenLogs | ClearCache | SetMembers | TellMembers | Inquire | Answers
 
 EXIT_CLEAN = 0
 EXIT_BOOT_FAILED = 1

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from skitaid.workers.admin import orders
-from skitaid.workers.admin.orders import KINDS, OF_MEMBERS, Order
+from skitaid.workers.admin.orders import KINDS, STATES, Order
 
 STATUS = imagined_status.status(clusters=2, members=2)
 
@@ -16,7 +16,7 @@ STATUS = imagined_status.status(clusters=2, members=2)
 def test_orders_are_read_as_they_are_written(what: str) -> None:
     """Members have colons in their names, and unix sockets slashes."""
     whom = [("web", "10.0.0.1:5000"), ("web", "[::1]:80"), ("web", "unix:/run/a:b")]
-    for cluster, node in whom if what in OF_MEMBERS else [("", "")]:
+    for cluster, node in whom if what in STATES else [("", "")]:
         order = Order(what, cluster, node)
         assert orders.read(order.text) == order
 

@@ -18,6 +18,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from served import Server
 from waits import PATIENCE
 
+from skitaid.workers.admin.attention import member_place
+
 APP = """
 import time
 
@@ -48,6 +50,7 @@ def broken(was):
     raise ValueError("no luck")
 """
 
+REQUESTS = 6  # column of a member's row
 ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()
 
 
@@ -229,6 +232,71 @@ def test_reload(browser: webdriver.Chrome, server: Server) -> None:
     server.wait_log("the reload is complete")
     until_text(browser, "live", "Live")
     assert browser.execute_script("return window.kept") == 1
+
+
+def test_draining_a_member(
+    browser: webdriver.Chrome, server: Server, members: list[Server]
+) -> None:
+    """Traffic leaves it, which the page shows, and comes back when it is enabled."""
+    drained, other = (f"127.0.0.1:{each.port}" for each in members)
+    places = [member_place("back", each) for each in (drained, other)]
+    with Load(server, "/ask"):
+        until_rise(browser, places)
+        press(browser, f"Drain {drained}")
+        until_text(browser, "main", f"{drained} of @back is drained: it answers what it has")
+        until_text(browser, places[0], "○ drained")
+        until_text(browser, "live", "Live")
+        idle = members[0].status().workers[0].requests
+        until_rise(browser, places[1:])
+        until_rise(browser, places[1:])
+        assert members[0].status().workers[0].requests == idle
+        server.wait_log(f"admin from 127.0.0.1 on the status page: [@back]: {drained} is drained")
+        press(browser, f"Enable {drained}")
+        until_text(browser, places[0], "● up")
+        until_rise(browser, places)
+
+
+def test_the_last_member_is_asked_about(browser: webdriver.Chrome, members: list[Server]) -> None:
+    """As nobody would be left to ask; whoever says yes has it."""
+    one, last = (f"127.0.0.1:{each.port}" for each in members)
+    press(browser, f"Drain {one}")
+    press(browser, f"Drain {last}")
+    heading(browser, f"Drain {last} of @back?")
+    follow(browser, browser.find_element(By.CSS_SELECTOR, "button.danger"))
+    until_text(browser, "attention", "@back has no member that is up.")
+    for each in (one, last):
+        press(browser, f"Enable {each}")
+        until_text(browser, member_place("back", each), "● up")
+
+
+def test_disabling_a_member_is_asked_about(
+    browser: webdriver.Chrome, members: list[Server]
+) -> None:
+    """What it has not answered would fail."""
+    node = f"127.0.0.1:{members[1].port}"
+    press(browser, f"Disable {node}; asks again")
+    heading(browser, f"Disable {node} of @back?")
+    follow(browser, browser.find_element(By.CSS_SELECTOR, "button.danger"))
+    until_text(browser, member_place("back", node), "✕ disabled")
+    press(browser, f"Enable {node}")
+    until_text(browser, member_place("back", node), "● up")
+
+
+def press(browser: webdriver.Chrome, name: str) -> None:
+    """A button of a member, by what it is called."""
+    found = browser.find_element(By.CSS_SELECTOR, f"button[aria-label='{name}']")
+    follow(browser, found)
+
+
+def until_rise(browser: webdriver.Chrome, places: list[str]) -> None:
+    """Wait until each of these members has got more requests."""
+    until_text(browser, "live", "Live")
+    before = [number(browser, each, REQUESTS) for each in places]
+    WebDriverWait(browser, PATIENCE).until(
+        lambda each: all(
+            number(each, place, REQUESTS) > had for place, had in zip(places, before, strict=True)
+        )
+    )
 
 
 def test_a_dangerous_action_is_asked_about(browser: webdriver.Chrome, server: Server) -> None:

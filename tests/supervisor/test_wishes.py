@@ -9,8 +9,12 @@ from skitaid.supervisor import events as ev
 from skitaid.supervisor.actions import Load, Try
 from skitaid.supervisor.book import Stage
 from skitaid.workers import control
+from skitaid.workers.settings import HttpCluster, Member
+from skitaid.workers.standing import Standing, State
 
 WHO = "admin from 10.0.0.7"
+ONE = Member("one", 80)
+BACK = (HttpCluster("back", (ONE,), tls=False, balance="p2c", where="web.conf:9"),)
 
 
 def wish(master: ImaginedMaster, serial: int, what: str) -> None:
@@ -70,3 +74,30 @@ def test_a_server_that_stops_goes_on_stopping(what: str) -> None:
     wish(master, serial, what)
     assert (master.did(Load), master.did(Try), master.forked()) == ([], [], [])
     assert master.book.stage is Stage.STOPPING
+
+
+def wish_for(master: ImaginedMaster, serial: int, node: str, state: State) -> None:
+    wished = control.WishForMember("back", node, state, WHO)
+    master.tell(ev.OperatorWishes(serial, wished))
+
+
+def test_members_are_changed_as_by_command() -> None:
+    """All workers are told, and those that come later; the log says who wanted it."""
+    master = ImaginedMaster(clusters=BACK)
+    first, second = master.serve()
+    wish_for(master, first, "one:80", State.DRAINED)
+    said = [Standing("back", "one:80", State.DRAINED)]
+    assert master.told() == {each: control.SetMembers(said) for each in (first, second)}
+    assert f"{WHO} on the status page: [@back]: one:80 is drained" in master.logged()
+    assert list(master.book.standings) == [("back", "one:80")]
+    wish_for(master, first, "one:80", State.ENABLED)
+    assert master.book.standings == {}
+
+
+def test_a_member_that_a_reload_has_taken_away() -> None:
+    """Nobody waits for an answer, so the log says it."""
+    master = ImaginedMaster(clusters=BACK)
+    serial, _ = master.serve()
+    wish_for(master, serial, "gone:80", State.DRAINED)
+    assert master.told() == {}
+    assert "[@back] has no member gone:80" in master.logged()

@@ -26,7 +26,7 @@ from . import orders
 from .csrf import Tokens, is_foreign
 from .document import Status
 from .live import Live
-from .orders import KINDS, Order
+from .orders import KINDS, STATES, Order
 from .page import Page
 from .templating import FILE_TYPES, FILES
 
@@ -188,5 +188,7 @@ def _notice(request: Request, status: Status) -> str:
 
 
 def _wish(order: Order, who: str) -> control.FromWorker:
+    if order.what in STATES:
+        return control.WishForMember(order.cluster, order.node, STATES[order.what], who)
     wished: control.Wish = msgspec.convert({"what": order.what, "who": who}, control.Wish)
     return wished

@@ -129,7 +129,7 @@ class Member(msgspec.Struct, frozen=True):
     state: str
     weight: int
     in_flight: int
-    ewma: float  # seconds an answer takes, a moving average; that of the slowest worker
+    ewma: float | None  # seconds an answer takes, a moving average; that of the slowest worker
     requests: int  # sent to it since the server's start
     failures: int  # of those
     latency: Latency

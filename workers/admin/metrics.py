@@ -197,7 +197,7 @@ def _members(clusters: Sequence[Cluster]) -> Iterator[Metric]:
             who = [cluster.name, member.node]
             up.add_metric(who, member.state == "up")
             in_flight.add_metric(who, member.in_flight)
-            ewma.add_metric(who, member.ewma)
+            ewma.add_metric(who, member.ewma or 0.0)
             waiting.add_metric(who, member.pool.waiting)
             for state in ("busy", "idle", "opening"):
                 pool.add_metric([*who, state], getattr(member.pool, state))

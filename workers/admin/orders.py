@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from skitaid.workers.standing import State
+
 from .document import Status
 
 
@@ -90,18 +92,14 @@ KINDS = {
         " Drain it to let it finish.",
     ),
 }
-OF_MEMBERS = frozenset({"drain", "enable", "disable"})
+STATES = {"drain": State.DRAINED, "enable": State.ENABLED, "disable": State.DISABLED}
 
 
 def read(text: str) -> Order:
     """An order from a form. Raises ValueError, with a sentence, for what is none."""
     what, _, whom = text.partition(":")
     cluster, _, node = whom.partition(":")
-    if (
-        not text.isprintable()
-        or what not in KINDS
-        or (what in OF_MEMBERS) != bool(cluster and node)
-    ):
+    if not text.isprintable() or what not in KINDS or (what in STATES) != bool(cluster and node):
         raise ValueError(f"{text[:80]!r} is nothing that can be done here.")
     return Order(what, cluster, node)
 

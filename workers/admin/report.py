@@ -8,22 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-from .document import App, Cache, Certificate, Failure, InFlight, Pool, SlowRequest
+from skitaid.workers.member_report import MemberReport
 
-
-class MemberReport(msgspec.Struct, frozen=True):
-    """One member of a cluster, as this worker sees it."""
-
-    node: str
-    state: str  # as in `document.Member`
-    weight: int
-    in_flight: int
-    ewma: float
-    ejections: int
-    ejected_for: float
-    last_error: str
-    last_error_at: float | None
-    pool: Pool
+from .document import App, Cache, Certificate, Failure, InFlight, SlowRequest
 
 
 class ClusterReport(msgspec.Struct, frozen=True):

@@ -13,13 +13,13 @@ from typing import Any
 
 from skitai.app import Application
 from skitaid.workers.clients.cluster import Cluster as ClusterAtWork
-from skitaid.workers.clients.cluster import ClusterMember
+from skitaid.workers.clients.reporting import reports
 from skitaid.workers.heartbeat import Handlers, resident
 from skitaid.workers.settings import AppRoute, Settings, Tls
 
-from .document import App, Cache, Certificate, Package, Pool
+from .document import App, Cache, Certificate, Package
 from .errors import Errors
-from .report import ClusterReport, MemberReport, WorkerReport
+from .report import ClusterReport, WorkerReport
 from .slow import Slow
 
 
@@ -60,8 +60,8 @@ class Reporter:
 
     def _cluster(self, cluster: ClusterAtWork, now: float) -> ClusterReport:
         balance = self.settings.http_clusters[cluster.name].balance
-        members = [_member(each, now) for each in cluster.members]
-        return ClusterReport(cluster.name, balance, cluster.budget.left(now), members)
+        left = cluster.budget.left(now)
+        return ClusterReport(cluster.name, balance, left, reports(cluster.members))
 
     def _app(self, route: AppRoute) -> App:
         app = self.apps[route.file]
@@ -78,23 +78,6 @@ class Reporter:
                 if each is not app and each.module is not None
             ],
         )
-
-
-def _member(member: ClusterMember, now: float) -> MemberReport:
-    load, health, pool = member.load, member.health, member.keeper.pool
-    ejected_for = max(0.0, health.ejected_until - now) if health.ejections else 0.0
-    return MemberReport(
-        node=member.node,
-        state="down" if health.is_down else "ejected" if health.ejections else "up",
-        weight=load.weight,
-        in_flight=load.in_flight,
-        ewma=load.faded(now),
-        ejections=member.ejected,
-        ejected_for=ejected_for,
-        last_error=member.last_error,
-        last_error_at=member.last_error_at or None,
-        pool=Pool(pool.cap, len(pool.busy), len(pool.idle), pool.opening, len(pool.waiting)),
-    )
 
 
 def _certificates(tls: Tls | None) -> list[Certificate]:

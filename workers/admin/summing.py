@@ -10,12 +10,14 @@ from operator import add, attrgetter
 from skitaid.workers.buckets import NOTHING, Counts
 from skitaid.workers.control import Facts, WorkerFacts
 from skitaid.workers.ledger import EVERY, Key, Step
+from skitaid.workers.member_report import MemberReport
 from skitaid.workers.scoreboard import Field, Slot
+from skitaid.workers.standing import State
 from skitaid.workers.tally import OUTCOMES
 
 from . import document
 from .document import Cache, Cluster, History, Latency, Member, Pool, Requests, Route, Worker
-from .report import ClusterReport, MemberReport, WorkerReport
+from .report import ClusterReport, WorkerReport
 
 SLOW_MAX = 100  # of all workers together
 ERRORS_MAX = 100
@@ -160,31 +162,36 @@ def _outcomes(totals: Totals, cluster: str, node: str) -> list[Counts]:
 def _member(outcomes: Sequence[Counts], told: Sequence[MemberReport]) -> Member:
     """outcomes: in the order of `OUTCOMES`."""
     took = latency(reduce(add, outcomes))
-    latest = max(told, key=lambda each: each.last_error_at or 0.0)
-    pools = [each.pool for each in told]
-    states = [each.state for each in told]
+    latest = max(told, key=lambda each: each.last_error_at)
+    states = [_state(each) for each in told]
     return Member(
         node=told[0].node,
         state=min(states, key=_STATES.index),
         weight=told[0].weight,
         in_flight=sum(each.in_flight for each in told),
-        ewma=max(each.ewma for each in told),
+        ewma=max(each.latency for each in told) or None,
         requests=took.count,
         failures=outcomes[1].count,
         latency=took,
         ejections=sum(each.ejections for each in told),
-        ejected_by=states.count("ejected"),
+        ejected_by=sum(each.is_ejected for each in told),
         ejected_for=max(each.ejected_for for each in told),
         last_error=latest.last_error,
-        last_error_at=latest.last_error_at,
+        last_error_at=latest.last_error_at or None,
         pool=Pool(
-            cap=sum(pool.cap for pool in pools),
-            busy=sum(pool.busy for pool in pools),
-            idle=sum(pool.idle for pool in pools),
-            opening=sum(pool.opening for pool in pools),
-            waiting=sum(pool.waiting for pool in pools),
+            cap=sum(each.cap for each in told),
+            busy=sum(each.busy for each in told),
+            idle=sum(each.idle for each in told),
+            opening=sum(each.opening for each in told),
+            waiting=sum(each.waiting for each in told),
         ),
     )
+
+
+def _state(report: MemberReport) -> str:
+    if report.state is not State.ENABLED:
+        return str(report.state.value)
+    return "down" if report.is_down else "ejected" if report.is_ejected else "up"
 
 
 def cache(told: Sequence[Cache], totals: Totals) -> Cache:

@@ -169,6 +169,8 @@ class Dispatcher:
     def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
         request.channel = connection
         request.series = found.series
+        if found.route.timeout is not None:
+            request.timeout = found.route.timeout
         call = WebCall(connection, request, found, self._context)
         if found.route.is_async:
             self.run(call.run_async())
