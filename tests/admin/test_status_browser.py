@@ -11,6 +11,7 @@ from browsers import chromium, look_as
 from looks import CONF, PASSWORD
 from operator_session import Home
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import staleness_of
@@ -120,13 +121,16 @@ def page(server: Server) -> str:
     return f"http://127.0.0.1:{server.port}/skitai/status"
 
 
+def patiently(browser: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
+    """Look again and again, also when the page is just being left for another one."""
+    return WebDriverWait(browser, PATIENCE, ignored_exceptions=(WebDriverException,))
+
+
 def until_text(browser: webdriver.Chrome, place: str, text: str) -> None:
     """Wait until an element says it, without asking for the page again."""
     script = "return document.getElementById(arguments[0])?.textContent"
     try:
-        WebDriverWait(browser, PATIENCE).until(
-            lambda each: text in (each.execute_script(script, place) or "")
-        )
+        patiently(browser).until(lambda each: text in (each.execute_script(script, place) or ""))
     except Exception as error:
         said = browser.execute_script(script, place)
         raise AssertionError(f"#{place} does not say {text!r}, but {said!r}") from error
@@ -149,13 +153,13 @@ def follow(browser: webdriver.Chrome, element: WebElement) -> None:
     """Click what leads to another page; come back when that has taken this one's place."""
     old = browser.find_element(By.TAG_NAME, "html")
     element.click()
-    WebDriverWait(browser, PATIENCE).until(staleness_of(old))
+    patiently(browser).until(staleness_of(old))
 
 
 def heading(browser: webdriver.Chrome, text: str) -> None:
     """Wait for the page with this heading, loaded whole."""
     script = "return document.readyState === 'complete' && document.querySelector('h1').innerText"
-    WebDriverWait(browser, PATIENCE).until(lambda each: each.execute_script(script) == text)
+    patiently(browser).until(lambda each: each.execute_script(script) == text)
 
 
 def test_counts_rise_while_one_looks(browser: webdriver.Chrome, server: Server) -> None:
@@ -165,9 +169,7 @@ def test_counts_rise_while_one_looks(browser: webdriver.Chrome, server: Server) 
     requests = "return document.querySelector('.tiles dd').textContent.replaceAll(',', '')"
     before = int(browser.execute_script(requests))
     with Load(server, "/hello"):
-        WebDriverWait(browser, PATIENCE).until(
-            lambda each: int(each.execute_script(requests)) > before + 20
-        )
+        patiently(browser).until(lambda each: int(each.execute_script(requests)) > before + 20)
     assert browser.execute_script("return [window.kept, document.activeElement.tagName]") == [
         1,
         "SUMMARY",
@@ -292,7 +294,7 @@ def until_rise(browser: webdriver.Chrome, places: list[str]) -> None:
     """Wait until each of these members has got more requests."""
     until_text(browser, "live", "Live")
     before = [number(browser, each, REQUESTS) for each in places]
-    WebDriverWait(browser, PATIENCE).until(
+    patiently(browser).until(
         lambda each: all(
             number(each, place, REQUESTS) > had for place, had in zip(places, before, strict=True)
         )
