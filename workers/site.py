@@ -182,6 +182,7 @@ class WebSite:
         )
         if scoreboard is not None:
             self._dispatcher.own = self.desk.pages(scoreboard, self._dispatcher.run)
+            self._wasc.whole_status = self.desk.whole_status
         if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
                 loop,

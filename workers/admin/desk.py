@@ -105,6 +105,11 @@ class Desk:
         series = self._tally.route("admin", "", "", "")
         return AdminPages(self._loop, self._settings.admin, self.status, run, series).pages()
 
+    async def whole_status(self) -> dict[str, Any]:
+        """For `was.status()`. After `pages`."""
+        assert self.status is not None
+        return await self.status.plain()
+
     def start(self) -> None:
         """The worker serves."""
         self._steps.start()
