@@ -114,6 +114,7 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
+        self._wasc.starts_traces = settings.otel
         clusters = self._fanout.clusters
         resources.register(
             self._wasc,
@@ -312,6 +313,7 @@ class WebSite:
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
+        self.desk.close()
         self._uploads.close()
 
     def _connection(self, client: str) -> ClientConnection:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol
 
 import msgspec
 
 from skitai.app import Application
+from skitai.request import Request
 from skitaid.workers import control
 from skitaid.workers.awaiting import AnyCoroutine
 from skitaid.workers.clients.cluster import Cluster
@@ -26,7 +28,7 @@ from skitaid.workers.web.mounts import Mounts
 
 from . import report
 from .cache_counts import CacheCounts
-from .document import InFlight
+from .document import InFlight, SlowRequest
 from .errors import Errors
 from .inquiries import Inquiries
 from .pages import AdminPages, Page
@@ -52,6 +54,14 @@ class Worker:
     registered: Callable[[], dict[str, Any]]
 
 
+class Export(Protocol):
+    """`otel.Export`, which is imported only if it is wanted."""
+
+    def note(self, request: Request, told: SlowRequest) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Desk:
     """Of one worker."""
 
@@ -71,7 +81,9 @@ class Desk:
         self._ordinal = ordinal
         self._tally = tally
         self._worker = worker
-        self._slow = Slow(tally, ordinal, settings.slow_request)
+        self._export = _export(settings, worker.version)
+        each = None if self._export is None else self._export.note
+        self._slow = Slow(tally, ordinal, settings.slow_request, each)
         self._cache_counts = CacheCounts(tally.pen, worker.cache)
         self._steps = Steps(loop, tally.pen, tally.slot, self._now_and_then)
         self.inquiries = Inquiries(loop, tell_master)
@@ -130,6 +142,11 @@ class Desk:
             case control.Stacks():  # asked for by a signal, see `Watchdog`
                 raise AssertionError("stacks are told while the loop hangs, so not by it")
 
+    def close(self) -> None:
+        """All is over: hand out what is still to be told to others."""
+        if self._export is not None:
+            self._export.close()
+
     def _in_hand(self) -> list[InFlight]:
         return [
             InFlight(
@@ -154,3 +171,10 @@ class Desk:
     def _now_and_then(self) -> None:
         self._slow.forget_old()
         self._note()
+
+
+def _export(settings: Settings, version: str) -> Export | None:
+    if not settings.otel:
+        return None
+    export: Export = import_module(f"{__package__}.otel").export(settings.name, version)
+    return export
