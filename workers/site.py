@@ -114,6 +114,7 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
+        self._wasc.starts_traces = settings.otel
         clusters = self._fanout.clusters
         resources.register(
             self._wasc,
@@ -184,6 +185,7 @@ class WebSite:
             self._dispatcher.own = self.desk.pages(
                 scoreboard, self._dispatcher.run, self._dispatcher.send
             )
+            self._wasc.whole_status = self.desk.whole_status
         if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
                 loop,
@@ -317,6 +319,7 @@ class WebSite:
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
+        self.desk.close()
         self._uploads.close()
 
     def _connection(self, client: str) -> ClientConnection:

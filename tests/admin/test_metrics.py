@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from looks import CONF, basic, look
@@ -223,3 +226,43 @@ def test_the_reference_has_every_metric(server: Server) -> None:
     families = list(text_string_to_metric_families(look(server, "metrics").text))
 
     assert {name.removesuffix("_total") for name in written} == {each.name for each in families}
+
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+@pytest.mark.parametrize("file", ["grafana/skitai.json", "prometheus/skitai.yml"])
+def test_what_dashboard_and_alarms_look_at_is_there(server: Server, file: str) -> None:
+    """Each metric, with the labels that it is picked by."""
+    assert server.get("/ask").json() == [3]
+    samples = [
+        sample
+        for family in text_string_to_metric_families(look(server, "metrics").text)
+        for sample in family.samples
+    ]
+    labels: dict[str, set[str]] = {}
+    for sample in samples:
+        labels.setdefault(sample.name, set()).update(sample.labels)
+    labels["skitai_certificate_expires_timestamp_seconds"] = {"file"}  # with `ssl = yes`
+    text = (DEPLOY / file).read_text()
+
+    used = re.findall(r"(skitai_[a-z_]+)(?:\{([^}]*)\})?", text.replace('\\"', '"'))
+
+    assert len({name for name, _ in used}) > 5
+    for name, matchers in used:
+        assert name in labels, name
+        picked = set(re.findall(r'(\w+)=~?"', matchers)) - {"job", "instance"}
+        assert picked <= labels[name], (name, picked)
+
+
+def test_the_dashboard_is_one() -> None:
+    """Its panels have numbers and places of their own, and say what they show."""
+    dashboard = json.loads((DEPLOY / "grafana/skitai.json").read_text())
+
+    panels = dashboard["panels"]
+
+    assert len({panel["id"] for panel in panels}) == len(panels) >= 20
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(panels)
+    assert len({panel["title"] for panel in panels}) == len(panels)
+    assert all(panel["targets"] for panel in panels)

@@ -78,6 +78,11 @@ class StatusOf:
         """The whole document."""
         return self._document(await self._snapshot())
 
+    async def plain(self) -> dict[str, Any]:
+        """The same as names and plain values, for `was.status()`."""
+        found: dict[str, Any] = msgspec.to_builtins(await self.status(), enc_hook=str)
+        return found
+
     async def metrics(self) -> Metrics:
         """The figures alone."""
         snapshot = await self._snapshot()
