@@ -119,7 +119,7 @@ def running(side: Side) -> Iterator[int]:
         side.command(port), preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
     )
     try:
-        _wait_until_listening(server, port)
+        wait_until_listening(server, port)
         yield port
     finally:
         server.terminate()
@@ -143,7 +143,7 @@ def free_port() -> int:
     return port
 
 
-def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         if server.poll() is not None:

@@ -42,6 +42,12 @@ class ClientChannel(Channel, Protocol):
         """The request that is being answered."""
 
 
+class Incoming(Protocol):
+    """A body on its way."""
+
+    is_whole: bool
+
+
 class Timings(NamedTuple):
     """How long a request has taken so far, in seconds.
 
@@ -74,6 +80,9 @@ class Request:
     answered_with: `response`, None if nobody has asked for it: then the answer is a plain 200.
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
+    incoming: its body, if it is passed on to a member as it comes, whole or not; None otherwise.
+    member: who is asked in its place, "host:port"; b"" when it is answered here. asked: the
+        monotonic time from which that member is waited for.
     """
 
     __slots__ = (
@@ -84,6 +93,7 @@ class Request:
         "_sent_id",
         "_xml",
         "answered_with",
+        "asked",
         "began",
         "body",
         "caller",
@@ -91,7 +101,9 @@ class Request:
         "errand",
         "failures",
         "fields",
+        "incoming",
         "is_given_up",
+        "member",
         "method",
         "path",
         "started",
@@ -118,6 +130,9 @@ class Request:
         self.fields = fields
         self.body = body
         self.upload: Upload | None = None
+        self.incoming: Incoming | None = None
+        self.member = b""
+        self.asked = 0.0
         self.version = version
         self.caller = caller
         self.began = self.taken = began

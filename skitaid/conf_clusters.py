@@ -16,6 +16,8 @@ _OF_TLS = ("cafile", "certfile", "passphrase", "verify")
 _HTTP_ONLY = (
     *("ssl", "hedge", "max_connections", "check"),
     *("connect_timeout", "read_timeout", "max_response_size", *_OF_TLS),
+    *("keep_prefix", "keep_host", "sticky"),
+    *("proxy_timeout", "tunnel_timeout", "max_request_size"),
 )
 
 Cluster = worker.HttpCluster | worker.DatabaseCluster
@@ -53,6 +55,7 @@ def _cluster(section: Section, certificates: Path, complaints: Complaints) -> Cl
                 values["connect_timeout"], values["read_timeout"], values["max_response_size"]
             ),
             trust=_trust(values, certificates, complaints),
+            passing=_passing(values),
         )
     for key in _HTTP_ONLY:
         # A setting that promises secrecy, or else, must not be passed over in silence.
@@ -61,6 +64,17 @@ def _cluster(section: Section, certificates: Path, complaints: Complaints) -> Cl
             complaints.add(values.line_of(key), message)
     databases = conf_members.read(lines, conf_members.database, complaints)
     return worker.DatabaseCluster(name, databases, values["balance"], where)
+
+
+def _passing(values: Values) -> worker.Passing:
+    return worker.Passing(
+        keep_prefix=values["keep_prefix"],
+        keep_host=values["keep_host"],
+        sticky=values["sticky"],
+        timeout=values["proxy_timeout"],
+        tunnel_timeout=values["tunnel_timeout"],
+        max_request_size=values["max_request_size"],
+    )
 
 
 def _trust(values: Values, certificates: Path, complaints: Complaints) -> worker.ClientTls:

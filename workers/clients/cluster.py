@@ -14,6 +14,7 @@ from typing import Literal
 from .balance import BALANCES, Load, rendezvous
 from .budget import Budget
 from .health import FAILURES, Health
+from .http_connection import HttpConnection
 from .keeper import ConnectionKeeper
 from .latencies import Latencies
 
@@ -35,7 +36,7 @@ class ClusterMember:
     and so has no news to log.
     """
 
-    keeper: ConnectionKeeper
+    keeper: ConnectionKeeper[HttpConnection]
     load: Load
     cluster: str = ""
     health: Health = field(default_factory=Health)

@@ -12,12 +12,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from .http_connection import HttpConnection
 from .names import Names, Place
 from .proxy import Proxy
 
 STAGGER = 0.25  # seconds; RFC 8305 section 5
+P = TypeVar("P", bound=asyncio.BaseProtocol)  # what the connection is made for
 _ANSWER_MAX = 16 * 1024  # bytes of what a proxy answers to CONNECT
 
 
@@ -56,9 +57,9 @@ async def dial(
     loop: asyncio.AbstractEventLoop,
     names: Names,
     address: Address,
-    make: Callable[[], HttpConnection],
+    make: Callable[[], P],
     stagger: float = STAGGER,
-) -> HttpConnection:
+) -> P:
     """A new connection. Raises OSError (ssl.SSLError is one), or ValueError for a bad name."""
     if address.unix:
         _, connection = await loop.create_unix_connection(

@@ -12,7 +12,8 @@ import logging
 import socket
 import ssl
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from skitaid.workers.settings import ClientLimits
 
@@ -20,6 +21,7 @@ from .dial import Address, NoTunnel, dial
 from .http_connection import HttpConnection
 from .names import Names
 from .pool import Pool
+from .streamed_connection import StreamedConnection
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +31,26 @@ MARGIN = 1.0  # seconds: how much sooner than the server says we stop using a co
 
 _LIMITS = ClientLimits()
 
+C = TypeVar("C", HttpConnection, StreamedConnection)
+C_contra = TypeVar("C_contra", contravariant=True)
 
-class Waiter(Protocol):
+
+class Waiter(Protocol[C_contra]):
     """Someone who wants a connection."""
 
-    def connected(self, connection: HttpConnection) -> None:
+    def connected(self, connection: C_contra) -> None:
         """Here it is; it will be freed or gone."""
 
     def not_connected(self, reason: str) -> None:
         """None can be had."""
 
 
-class ConnectionKeeper:
-    """The connections to one server. names: shared by all keepers of a worker."""
+class ConnectionKeeper(Generic[C]):
+    """The connections to one server.
+
+    names: shared by all keepers of a worker. make: the kind of connection, called with the loop,
+    the keeper and the limits.
+    """
 
     def __init__(
         self,
@@ -50,20 +59,22 @@ class ConnectionKeeper:
         cap: int,
         limits: ClientLimits = _LIMITS,
         names: Names | None = None,
+        make: Callable[..., Any] = HttpConnection,
     ) -> None:
         self.address = address
         self.node = address.node
         self.host_field = address.host_field
         self.is_proxied = address.proxy is not None and address.tls is None
         self.loop = loop
-        self.pool: Pool[HttpConnection, Waiter] = Pool(cap)
+        self.pool: Pool[C, Waiter[C]] = Pool(cap)
         self._limits = limits
+        self._make = make
         self._names = names or Names()
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    def want(self, waiter: Waiter) -> None:
+    def want(self, waiter: Waiter[C]) -> None:
         """Give the waiter a connection: at once if one is idle."""
         connection = self._take()
         if connection is not None:
@@ -71,7 +82,7 @@ class ConnectionKeeper:
         elif self.pool.wait(waiter):
             self._open()
 
-    def forget(self, waiter: Waiter) -> None:
+    def forget(self, waiter: Waiter[C]) -> None:
         """The waiter does not want one any more."""
         self.pool.forget(waiter)
 
@@ -90,7 +101,7 @@ class ConnectionKeeper:
         for connection in list(self.pool.idle):
             connection.abort()
 
-    def _take(self) -> HttpConnection | None:
+    def _take(self) -> C | None:
         now = time.monotonic()
         while (connection := self.pool.take()) is not None:
             if now < connection.good_until and not connection.is_closing:
@@ -118,10 +129,11 @@ class ConnectionKeeper:
         else:
             self._opened(connection)
 
-    def _connection(self) -> HttpConnection:
-        return HttpConnection(self.loop, self, self._limits)
+    def _connection(self) -> C:
+        connection: C = self._make(self.loop, self, self._limits)
+        return connection
 
-    def _opened(self, connection: HttpConnection) -> None:
+    def _opened(self, connection: C) -> None:
         if connection.is_closing:  # closed, or told something unasked, before this task went on
             self._not_opened("it was closed before anything could be asked")
             return
@@ -140,7 +152,7 @@ class ConnectionKeeper:
 
     # --- what connections tell ---
 
-    def freed(self, connection: HttpConnection) -> None:
+    def freed(self, connection: C) -> None:
         """`HttpConnection`: it can be used again."""
         waiter = self.pool.give_back(connection)
         if waiter is not None:
@@ -148,14 +160,14 @@ class ConnectionKeeper:
         else:
             self._rests(connection)
 
-    def gone(self, connection: HttpConnection) -> None:
+    def gone(self, connection: C) -> None:
         """`HttpConnection`: it is closed."""
         if self.pool.lost(connection) and not self._is_closed:
             self._open()
 
     # --- idle ones ---
 
-    def _rests(self, connection: HttpConnection) -> None:
+    def _rests(self, connection: C) -> None:
         life = IDLE_SECONDS
         if connection.keepalive is not None:  # sooner than the server closes it
             life = min(life, connection.keepalive - MARGIN)
