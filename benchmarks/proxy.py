@@ -3,9 +3,9 @@
     python benchmarks/proxy.py [--rounds 3] [--seconds 3] [--connections 64] [--gib 1]
 
 Proxy on core 0; on core 1 wrk and the upstream, an nginx. Each side asks the same upstream, over
-kept connections. Needs wrk and nginx, both from Debian. Memory: bytes go through the proxy each way,
-once to a reader that reads as it can and once to one a hundred times slower than the writer; more
-than 16 MiB of growth is a mistake.
+kept connections. Needs wrk and nginx, both from Debian. Memory: bytes go through the proxy each
+way, once to a reader that reads as it can and once to one a hundred times slower than the writer;
+more than 16 MiB of growth is a mistake.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ http {{
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     keepalive_requests 1000000000;
-    upstream members {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 1000000000; }}
+    upstream members {{
+        server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 1000000000;
+    }}
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         location / {{

@@ -45,7 +45,7 @@ class WAS(Asking):
         queue: Queue
         lifetime: Lifetime
         apps: Mapping[str, Application]  # by the prefix of their route
-        clusters: Mapping[str, Cluster]  # by name, without the @
+        clusters: Mapping[str, Cluster]  # by name, with or without the @
         rcache: Resource
 
     def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
@@ -152,7 +152,7 @@ class WAS(Asking):
 
     @property
     def cluster(self) -> Mapping[str, Cluster]:
-        """The same as `was.clusters`: the HTTP clusters of the conf, by name without the @."""
+        """The same as `was.clusters`: the HTTP clusters of the conf by name, and "socketpool"."""
         return self.clusters
 
     def status(self) -> dict[str, Any]:
