@@ -37,7 +37,9 @@ class Proxy:
             length = answer.content_length
             if length is not None and length < 65536:
                 return web.Response(
-                    status=answer.status, headers=fields_without_length(fields), body=await answer.read()
+                    status=answer.status,
+                    headers=fields_without_length(fields),
+                    body=await answer.read(),
                 )
             response = web.StreamResponse(status=answer.status, headers=dict(fields))
             await response.prepare(request)
