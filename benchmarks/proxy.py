@@ -4,8 +4,8 @@
 
 Proxy on core 0; on core 1 wrk and the upstream, an nginx. Each side asks the same upstream, over
 kept connections. Needs wrk and nginx, both from Debian. Memory: bytes go through the proxy each
-way, once to a reader that reads as it can and once to one a hundred times slower than the writer; more
-than 16 MiB of growth is a mistake.
+way, once to a reader that reads as it can and once to one a hundred times slower than the writer.
+More than 16 MiB of growth is a mistake.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class Asking:
             or json.
         For the other arguments see `wget`.
         """
-        members = Members(address.split_cluster(cluster)[0], Reach.ALL)
+        members = Members(address.parse_cluster(cluster).name, Reach.ALL)
         given = asks.given(headers, login)
         keeping = wanted(cache, stale)
         return self._cluster(
@@ -185,7 +185,7 @@ class Asking:
         if not (is_time or hedge is None or hedge == "p95"):
             raise WrongUse(f'hedge = {hedge!r} is neither a number of seconds nor "p95"')
         members = Members(
-            address.split_cluster(cluster)[0],
+            address.parse_cluster(cluster).name,
             Reach.ONE,
             hedge,
             key if key is None or isinstance(key, bytes) else str(key).encode(),
@@ -228,12 +228,10 @@ class Asking:
         multipart: bool,
         keeping: Keeping | None,
     ) -> RpcHandle | PathHandle:
-        _, path, query = address.split_cluster(cluster)
-        target = address.request_target(path or "/rpc3", query)
+        _, target, is_xml, is_json = address.parse_cluster(cluster)
         engine, errand = self._wasc.engine, self._errand()
         is_sent = not (method is None and params is None and json is None)
-        is_xml = address.is_xml_rpc(path)
-        if not (is_xml or not path or address.is_json_rpc(path)):
+        if not (is_xml or is_json):
             page = PathHandle(
                 engine,
                 members,

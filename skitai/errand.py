@@ -129,7 +129,10 @@ def _deadline(request: Request, timeout: float) -> float:
 def _passed_on(request: Request) -> Iterator[tuple[str, bytes]]:
     """(name in lower case, header line)"""
     yield "x-request-id", b"X-Request-ID: %b\r\n" % request.id_bytes()
-    found = _TRACEPARENT.fullmatch(request.field(b"traceparent") or b"")
+    parent = request.field(b"traceparent")
+    if parent is None:
+        return
+    found = _TRACEPARENT.fullmatch(parent)
     if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
         return
     span = secrets.token_hex(8).encode()

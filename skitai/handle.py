@@ -277,7 +277,8 @@ class Handle(Waiting):
         collection = self._collection
         deadline = collection.last_sent + (self._timeout if timeout is None else _checked(timeout))
         for part in collection.open:
-            part.call.expires = max(part.call.expires, deadline)
+            if part.call.expires < deadline:
+                part.call.expires = deadline
         return deadline
 
     @property

@@ -53,10 +53,20 @@ class Result:
     node: "host:port" of the member that answered, or was asked.
     elapsed: seconds from sending to the answer, or to giving up.
     retries: other members that were asked besides the first, as repeats or hedges.
-    headers: response header fields in order, names in lower case.
     """
 
-    __slots__ = ("code", "data", "elapsed", "headers", "msg", "node", "retries", "source", "status")
+    __slots__ = (
+        "_fields",
+        "_headers",
+        "code",
+        "data",
+        "elapsed",
+        "msg",
+        "node",
+        "retries",
+        "source",
+        "status",
+    )
 
     def __init__(
         self,
@@ -66,16 +76,18 @@ class Result:
         msg: str,
         node: str,
         elapsed: float,
-        headers: tuple[tuple[str, str], ...] = (),
+        fields: tuple[tuple[bytes, bytes], ...] = (),
         retries: int = 0,
     ) -> None:
+        """fields: of the response's header, as they came."""
         self.status = status
         self.data = data
         self.code = code
         self.msg = msg
         self.node = node
         self.elapsed = elapsed
-        self.headers = headers
+        self._fields = fields
+        self._headers: tuple[tuple[str, str], ...] | None = None
         self.retries = retries
         self.source: Source | None = None
 
@@ -83,6 +95,16 @@ class Result:
     def ok(self) -> bool:
         """True when the member gave a normal answer."""
         return self.status is Status.NORMAL
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Response header fields in order, names in lower case."""
+        if self._headers is None:  # few look at them
+            self._headers = tuple(
+                (name.decode("latin-1").lower(), value.decode("latin-1"))
+                for name, value in self._fields
+            )
+        return self._headers
 
     @property
     def text(self) -> str:

@@ -108,12 +108,20 @@ SERVER = (
     Key("threads", values.whole(1), f"{_WORKER.threads}", "handlers that may run at once"),
     Key("threads_max", values.whole(1), f"{_WORKER.threads_max}", "handlers, waiting ones too"),
     Key("port", values.port, "5000", "where to listen"),
-    Key("ip", values.listen_address, "", "where to listen; empty for all interfaces"),
+    Key("ip", values.listen_address, "", "where to listen; empty for all interfaces; or unix:PATH"),
+    Key("unix_mode", values.mode, "660", "of the file of ip = unix:PATH"),
     Key("ssl", values.switch, "no", "HTTPS, with the certificate of [certification]"),
+    Key("redirect_port", values.port_or_none, "0", "plain HTTP there is sent to https; 0: none"),
+    Key("hsts", values.hsts, "0", "how long browsers come by https only; 0: nothing is said"),
     Key("name", values.server_name, "", "the server's name; the conf's if left out"),
     Key("sessiontimeout", values.whole_seconds(1), f"{_WORKER.session_timeout}", "then it is over"),
-    Key("proxy", values.switch, "no", "also a forward proxy, for all that the firewall lets in"),
+    Key("proxy", values.switch, "no", "also a forward proxy"),
+    Key("proxy_allow", values.proxies, "127.0.0.0/8, ::1", "who may use it"),
+    Key("proxy_connect_ports", values.ports, "443", "ports that CONNECT may name"),
+    Key("proxy_to", values.networks, "", "networks it reaches though they are not public"),
+    Key("proxy_auth", values.credentials, "", "user:password, one of which it wants"),
     Key("trusted_proxies", values.proxies, "", "whose X-Forwarded-For and the like are believed"),
+    Key("proxy_protocol", values.switch, "no", "trusted_proxies begin with a PROXY header"),
     Key("static_max_age", values.whole_seconds(0), f"{_WORKER.static_max_age}", "of static files"),
     Key(
         "num_result_cache_max",
@@ -169,9 +177,17 @@ SERVER = (
 )
 
 CERTIFICATION = (
-    Key("certfile", values.text, "", "PEM file with the certificate and its private key"),
-    Key("cafile", values.text, "", "PEM file with the certificates of authorities"),
-    Key("passphrase", values.text, "", "opens the private key"),
+    Key("certfile", values.files, "", "PEM files, each with a certificate and its private key"),
+    Key("keyfile", values.files, "", "PEM files with the keys, if they are not in certfile"),
+    Key("cafile", values.text, "", "PEM file with the authorities between them and the root"),
+    Key("passphrase", values.text, "", "opens the private keys"),
+    Key("client_ca", values.text, "", "PEM file with authorities; clients must show a certificate"),
+    Key(
+        "client_cert",
+        values.one_of(required="required", optional="optional"),
+        "required",
+        "or a client may show none",
+    ),
 )
 
 CLUSTER = (

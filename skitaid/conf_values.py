@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import grp
 import ipaddress
+import os
 import pwd
 import re
 from collections.abc import Callable
@@ -53,6 +54,11 @@ def whole(least: int) -> Callable[[str], int]:
         return int(_at_least(least, int(value), value))
 
     return parse
+
+
+def files(value: str) -> tuple[str, ...]:
+    """Names of files with commas between them."""
+    return tuple(each.strip() for each in value.split(",") if each.strip())
 
 
 def size(least: int) -> Callable[[str], int]:
@@ -106,6 +112,11 @@ def port(value: str) -> int:
     return int(value)
 
 
+def port_or_none(value: str) -> int:
+    """A TCP port, or `0` for none."""
+    return 0 if value == "0" else port(value)
+
+
 def host(value: str) -> str:
     """An IPv4 address, an IPv6 address without brackets, or a host name."""
     if ":" in value or _DIGITS_AND_DOTS.fullmatch(value):
@@ -119,7 +130,11 @@ def host(value: str) -> str:
 
 
 def listen_address(value: str) -> str:
-    """A host as above, or "" for all interfaces."""
+    """A host as above, "" for all interfaces, or `unix:` and an absolute path."""
+    if value.startswith("unix:"):
+        if not value.startswith("unix:/"):
+            raise ValueError(f"{shown(value)} is no file; write unix: and an absolute path")
+        return f"unix:{os.path.normpath(value.removeprefix('unix:'))}"
     return host(value) if value else ""
 
 
@@ -153,6 +168,32 @@ def _proxy(value: str) -> str:
     raise ValueError(f"{shown(value)} is an address within a network; did you mean {network}?")
 
 
+def networks(value: str) -> tuple[str, ...]:
+    """The same without `unix:`."""
+    found = proxies(value)
+    if "unix:" in found:
+        raise ValueError("unix: is no network")
+    return found
+
+
+def ports(value: str) -> tuple[int, ...]:
+    """Ports, with commas or blanks between them."""
+    return tuple(port(each) for each in value.replace(",", " ").split())
+
+
+def credentials(value: str) -> tuple[str, ...]:
+    """`user:password`, several with blanks between them."""
+    found = tuple(value.split())
+    for each in found:
+        name, colon, secret = each.partition(":")
+        if not name or not colon or len(secret) < SECRET_MIN:
+            raise ValueError(
+                f"write user:password, with {SECRET_MIN} characters or more in a password"
+                " (a blank separates several)"
+            )
+    return found
+
+
 def user(value: str) -> str:
     """A user of this machine, or "" for whoever it is."""
     try:
@@ -167,6 +208,13 @@ def group(value: str) -> str:
         return value and grp.getgrnam(value).gr_name
     except KeyError:
         raise ValueError(f"this machine has no group {shown(value)}") from None
+
+
+def mode(value: str) -> int:
+    """Of a file, in octal digits: `660`, `0666`."""
+    if not _UMASK.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not a mode; write octal digits like 660 or 0666")
+    return int(value, 8)
 
 
 def umask(value: str) -> int:
@@ -200,6 +248,22 @@ def cache_url(value: str) -> str:
         return ""
     resp.parse_url(value)
     return value
+
+
+def hsts(value: str) -> str:
+    """Strict-Transport-Security (RFC 6797 section 6.1), as it is sent: a time, and perhaps
+    `includeSubDomains` and `preload` behind it; "" for `0`, which sends nothing.
+    """
+    time, *words = value.split()
+    known = {"includesubdomains": "includeSubDomains", "preload": "preload"}
+    try:
+        directives = [known[word.lower()] for word in words]
+    except KeyError:
+        raise ValueError(
+            f"{shown(value)} is not a time, with includeSubDomains and preload behind it"
+        ) from None
+    age = whole_seconds(0)(time)
+    return "; ".join([f"max-age={age}", *directives]) if age else ""
 
 
 def hedge(value: str) -> float | Literal["p95"] | None:

@@ -14,8 +14,6 @@ def notices(settings: Settings) -> list[str]:
 
 def _notices(settings: Settings) -> Iterator[str]:
     inner = settings.worker
-    if inner.forward_proxy:
-        yield "proxy = yes: there is no forward proxy yet; requests to it are answered with 501"
     if inner.admin_password:
         yield "admin_password: there are no admin pages yet"
     for cluster in inner.database_clusters.values():

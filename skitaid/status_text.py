@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skitaid.status import FleetView, ServerView
+from skitaid.supervisor.expiry import DAY, SOON
 
 STATE_STYLES = {"running": "green", "waiting": "red", "stopped": "dim"}  # else yellow
 WORDS = ("server", "state", "address", "pid", "workers", "for")
@@ -61,7 +62,8 @@ def fleet_text(
     if not view.servers:
         return Text(_headline(view))
     table = _table(view, rates, width)
-    return Group(_headline(view), table, *_complaints(view), *_errors(view))
+    certificates = [line for server in view.servers for line in _certificates(server)]
+    return Group(_headline(view), table, *certificates, *_complaints(view), *_errors(view))
 
 
 def _headline(view: FleetView) -> str:
@@ -137,6 +139,18 @@ def _workers(server: ServerView) -> str:
     others = Counter(w.state for w in server.workers if w.state != "ready")
     states = [f"{number} {state}" for state, number in others.items()]
     return ", ".join([count, *states, *_next_try(server)])
+
+
+def _certificates(server: ServerView) -> list[Text]:
+    """A line for each, that stands out when it is time for another one."""
+    lines = []
+    for each in server.certificates:
+        left = each.not_after - time.time()
+        date = time.strftime("%Y-%m-%d", time.gmtime(each.not_after))
+        until = f"until {date}, {int(left // DAY)} days" if left > 0 else f"over since {date}"
+        text = f"{server.name}: certificate for {', '.join(each.names)}: {until} ({each.file})"
+        lines.append(Text(text, style="dim" if left >= SOON else "red"))
+    return lines
 
 
 def _complaints(view: FleetView) -> list[Text]:

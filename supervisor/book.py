@@ -24,6 +24,7 @@ from skitaid.supervisor.generation import Generation
 from skitaid.supervisor.legacy import Legacy, settings_of
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.trying import Trying
+from skitaid.workers.settings import Tls
 
 
 class Stage(Enum):
@@ -60,6 +61,8 @@ class Book:
         self.extra = 0  # workers more than the conf says, by TTIN and TTOU
         self.look_at: float | None = None  # when the slots are looked at next
         self.overslept = False  # whether the last look was late
+        self.expiry_of: Tls | None = None  # whose certificates were looked at last
+        self.expiry_at: float | None = None  # when they are looked at next; None: never
         self.exit_code = 0
         self.started = now
         self.last_error = ""

@@ -53,6 +53,14 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     rss: int = 0  # bytes
 
 
+class CertificateStatus(msgspec.Struct, frozen=True):
+    """One that clients are shown."""
+
+    file: str
+    names: list[str]  # hosts that it is for
+    not_after: float  # Unix time
+
+
 class ServerStatus(msgspec.Struct, tag=True, frozen=True):
     """One server, as its master sees it."""
 
@@ -67,6 +75,7 @@ class ServerStatus(msgspec.Struct, tag=True, frozen=True):
     last_error_at: float | None = None  # Unix time
     generation: int = 1  # of code and conf, that all workers shall be of
     crashes: int = 0  # failures in a row that are not forgotten
+    certificates: list[CertificateStatus] = []  # with `ssl = yes`; the first is the default
     fork_from: float | None = None  # Unix time of the next try after them, if it is to come
 
 

@@ -26,5 +26,7 @@ def _deadlines(book: Book) -> Iterator[float]:
         yield book.trying.kill_at
     if book.look_at is not None:
         yield book.look_at
+    if book.expiry_at is not None:
+        yield book.expiry_at
     if book.missing() or wants_one_more(book):
         yield book.fork_from()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor import restarting, rolling
+from skitaid.supervisor import expiry, restarting, rolling
 from skitaid.supervisor.actions import (
     Action,
     Announce,
@@ -246,7 +246,12 @@ def _settle(book: Book, now: float) -> list[Action]:
     if book.stage is Stage.STARTING and len(book.ready()) >= book.count:
         book.stage = Stage.SERVING
         actions.append(Announce(address(book.settings)))
-    actions += [*look(book, now), *aged(book, now), *restarting.trial_overdue(book, now)]
+    actions += [
+        *look(book, now),
+        *aged(book, now),
+        *expiry.warn(book, now),
+        *restarting.trial_overdue(book, now),
+    ]
     return [*actions, *rolling.advance(book, now)]
 
 

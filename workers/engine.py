@@ -108,7 +108,7 @@ class WorkerEngine:
             await gate.future
         finally:
             timer.cancel()
-            call.waiter = None
+            call.waiter, call.wanted = None, 0
         return call.landed >= wanted
 
     def _on_loop(self, act: Callable[[Call], None], call: Call) -> None:

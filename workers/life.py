@@ -18,6 +18,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from . import control
+from .doors import Doors
 from .scoreboard import Field, Slot, State
 from .site import WebSite
 
@@ -53,9 +54,9 @@ class Life:
         self._over: asyncio.Future[None] = loop.create_future()
         self.phase = Phase.SERVING
 
-    async def lead(self, listener: socket.socket) -> None:
+    async def lead(self, doors: Doors) -> None:
         """Serve until it is over."""
-        self._site.open(listener, self._tell)
+        self._site.open(doors, self._tell)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._slot[Field.STATE] = State.SERVING

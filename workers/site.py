@@ -23,6 +23,7 @@ from .clients.checks import Checks, watches
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
+from .doors import Doors
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
@@ -34,15 +35,16 @@ from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
 from .threads import HandlerThreads
-from .web import tls
 from .web.acceptor import Acceptor
 from .web.bodies import Bodies
 from .web.connection import ClientConnection
 from .web.connections import Connections
 from .web.dispatch import Dispatcher
+from .web.forward_proxy import ForwardProxy
 from .web.forwarded import Proxies
 from .web.mounts import Mounts
-from .web.reverse_proxy import ReverseProxy
+from .web.reverse_proxy import ReverseProxy, pseudonym
+from .web.to_https import ToHttps
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
 
@@ -63,17 +65,16 @@ class WebSite:
     ) -> None:
         """scoreboard: of the server, None for a worker without siblings.
 
-        Raises ssl.SSLError or OSError for certificates that do not load, AppFailed for an app
-        that does not start.
+        Raises AppFailed for an app that does not start.
         """
         limits = settings.limits
         self._loop = loop
         self._scoreboard = scoreboard
         self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._limits = limits
-        self._tls: ssl.SSLContext | None = (
-            tls.server_context(settings.tls) if settings.tls else None
-        )
+        self._hsts = _hsts(settings)
+        self._port = settings.port
+        self._speaks_proxy_protocol = settings.proxy_protocol
         self._tell_master: Callable[[control.FromWorker], None] | None = None
         self._handoff = Handoff(loop)
         self._threads = HandlerThreads(
@@ -111,6 +112,9 @@ class WebSite:
         self._reverse_proxy: ReverseProxy | None = None
         if mounts.clusters:
             self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
+        self._forward_proxy: ForwardProxy | None = None
+        if settings.forwarding is not None:
+            self._forward_proxy = ForwardProxy(loop, settings.forwarding, pseudonym(settings))
         self._dispatcher = Dispatcher(
             loop,
             settings,
@@ -120,11 +124,13 @@ class WebSite:
             self._threads,
             looking(self._apps, mounts, self._wasc),
             self._reverse_proxy,
+            self._forward_proxy,
         )
         self._upload_directory = UploadDirectory(settings.upload_dir)
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
         self._proxies = Proxies(settings.trusted_proxies)
-        passed_on = self._reverse_proxy.sink if self._reverse_proxy is not None else None
+        proxies = (self._forward_proxy, self._reverse_proxy)
+        passed_on = [each.sink for each in proxies if each is not None]
         self._choose_sink = Bodies(limits, self._uploads, passed_on).choose
         self._checks = Checks(
             loop,
@@ -133,7 +139,7 @@ class WebSite:
             self._rank,
         )
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
-        self._acceptor: Acceptor | None = None
+        self._acceptors: list[Acceptor] = []
         self._overdue: Overdue | None = None
         if settings.request_timeout:
             self._overdue = Overdue(
@@ -144,10 +150,8 @@ class WebSite:
                 self._dispatcher.tasks,
             )
 
-    def open(
-        self, listener: socket.socket, tell_master: Callable[[control.FromWorker], None]
-    ) -> None:
-        """Accept connections on a bound and listening socket.
+    def open(self, doors: Doors, tell_master: Callable[[control.FromWorker], None]) -> None:
+        """Accept connections on bound and listening sockets.
 
         tell_master: called on the loop with what this worker or its apps want.
         """
@@ -157,18 +161,34 @@ class WebSite:
         )
         if self._overdue is not None:
             self._overdue.watch(self._want_successor)
-        self._acceptor = Acceptor(
+        self._accept(doors.listener, self._connection, doors.tls)
+        if doors.redirect is not None:
+            self._accept(doors.redirect, self._redirected, None)
+        self._checks.start()
+        self._upload_directory.sweep()
+
+    def _accept(
+        self,
+        listener: socket.socket,
+        protocol: Callable[[str], ClientConnection],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        acceptor = Acceptor(
             self._loop,
             listener,
-            self._connection,
-            self._tls,
+            protocol,
+            tls,
+            self._limits.header_timeout,
             self._connections,
             self._slot,
             self._siblings,
+            self._is_proxy if self._speaks_proxy_protocol else None,
         )
-        self._acceptor.open()
-        self._checks.start()
-        self._upload_directory.sweep()
+        acceptor.open()
+        self._acceptors.append(acceptor)
+
+    def _is_proxy(self, address: str) -> bool:
+        return self._proxies.speaking(address) is not None
 
     def _want_successor(self, reason: str) -> None:
         self._tell(control.WantRestart(reason))
@@ -203,14 +223,14 @@ class WebSite:
 
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Accept no more; close each connection when it is answered; then say so."""
-        if self._acceptor is not None:
-            self._acceptor.drain()
+        for acceptor in self._acceptors:
+            acceptor.drain()
         self._connections.drain(when_empty)
 
     def close(self) -> None:
         """Close everything at once."""
-        if self._acceptor is not None:
-            self._acceptor.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         if self._overdue is not None:
             self._overdue.stop()
         self._checks.stop()
@@ -218,15 +238,16 @@ class WebSite:
         self._flights.close()
         self._handoff.close()
         self._connections.abort()
-        if self._reverse_proxy is not None:
-            self._reverse_proxy.close()
+        for proxy in (self._forward_proxy, self._reverse_proxy):
+            if proxy is not None:
+                proxy.close()
 
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
         self._uploads.close()
 
-    def _connection(self) -> ClientConnection:
+    def _connection(self, client: str) -> ClientConnection:
         return ClientConnection(
             self._loop,
             self._dispatcher,
@@ -234,7 +255,27 @@ class WebSite:
             self._limits,
             self._choose_sink,
             self._proxies,
+            self._hsts,
+            client,
         )
+
+    def _redirected(self, client: str) -> ClientConnection:
+        """One of plain HTTP where https is spoken."""
+        return ClientConnection(
+            self._loop,
+            ToHttps(self._port),
+            self._connections,
+            self._limits,
+            self._choose_sink,
+            self._proxies,
+            client=client,
+        )
+
+
+def _hsts(settings: Settings) -> bytes:
+    """The header line, b"" for none."""
+    value = settings.tls.hsts if settings.tls else ""
+    return f"Strict-Transport-Security: {value}\r\n".encode("ascii") if value else b""
 
 
 def _store(loop: asyncio.AbstractEventLoop, settings: Settings, handoff: Handoff) -> Store:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ParamSpec, cast
 
 import uvloop
@@ -22,7 +24,9 @@ from skitai.calls import Filter, HttpHandle
 from skitai.engine import Ask, Call, Members, Reach
 from skitai.rcache import Memory
 from skitai.results import Result, Results
-from skitaid.workers.clients.exchange import HttpExchange, Outcome
+from skitaid.workers.clients.attempt import Attempt
+from skitaid.workers.clients.balance import Load
+from skitaid.workers.clients.cluster import ClusterMember
 from skitaid.workers.clients.fanout import Fanout
 from skitaid.workers.clients.flights import Flights
 from skitaid.workers.clients.keeper import ConnectionKeeper
@@ -124,11 +128,19 @@ def asking(*servers: FaultServer | int, balance: str = "roundrobin") -> Iterator
         ground.fanout.close()
 
 
-async def exchange(keeper: ConnectionKeeper, ask: Ask) -> Outcome:
-    """One ask on one keeper, without a cluster."""
-    outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-    HttpExchange(keeper, ask, outcome.set_result).start()
-    return await outcome
+async def exchange(keeper: ConnectionKeeper, ask: Ask) -> Attempt:
+    """One ask on one keeper, without a cluster; it has ended."""
+    asker = _Asker(asyncio.get_running_loop().create_future())
+    Attempt(asker, ask, ClusterMember(keeper, Load()), time.monotonic()).start()
+    return await asker.ending
+
+
+@dataclass
+class _Asker:
+    ending: asyncio.Future[Attempt]
+
+    def ended(self, attempt: Attempt, now: float) -> None:
+        self.ending.set_result(attempt)
 
 
 async def result_of(handle: HttpHandle, timeout: float = PATIENCE) -> Result:

@@ -9,7 +9,9 @@ from skitai.results import Result, Results, Status
 
 def result(status: Status = Status.NORMAL, data: object = "hello", msg: str = "") -> Result:
     code = 200 if status is Status.NORMAL else 0
-    return Result(status, data, code, msg, "s1:5000", 0.0125, (("a", "1"), ("b", "2"), ("a", "3")))
+    return Result(
+        status, data, code, msg, "s1:5000", 0.0125, ((b"A", b"1"), (b"b", b"2"), (b"a", b"3"))
+    )
 
 
 REFUSED = result(Status.NOT_CONNECTED, "", "connection refused")

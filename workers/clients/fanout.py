@@ -18,7 +18,7 @@ from skitaid.workers.settings import HttpCluster
 
 from .cluster import ClusterMember
 from .journey import Journey
-from .leg import Choice, Leg
+from .leg import Choice, Poll
 from .servers import Servers
 
 SWEEP = 1.0  # seconds
@@ -36,7 +36,7 @@ class Fanout:
         self._loop = loop
         self._landed = landed
         self._servers = Servers(loop, clusters)
-        self._legs: dict[Call, list[Leg | Choice | Journey]] = {}
+        self._out: dict[Call, list[Poll | Choice | Journey]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self.clusters = self._servers.clusters
 
@@ -56,21 +56,22 @@ class Fanout:
         """Send a call that has its nodes."""
         if call.cancelled:
             return
-        legs = self._legs[call] = self._legs_of(call, call.target)
-        self._sweep_later()
-        for leg in legs:
-            leg.start()
+        part = self._asked_by(call, call.target)
+        self._out[call] = [part]
+        if self._sweep is None:
+            self._sweep_later()
+        part.start()
 
     def cancel(self, call: Call) -> None:
         """Give up whatever of a call is still out."""
-        legs = self._legs.pop(call, ())
+        parts = self._out.pop(call, ())
         now = time.monotonic()
-        for leg in legs:
-            leg.cancel(now)
+        for part in parts:
+            part.cancel(now)
 
     def close(self) -> None:
         """Give up everything. For the end of the worker."""
-        for call in list(self._legs):
+        for call in list(self._out):
             self.cancel(call)
         if self._sweep is not None:
             self._sweep.cancel()
@@ -81,7 +82,7 @@ class Fanout:
         if call.ask.follow and reply.code in redirect.CODES:
             member = self._who_sent(call, reply)
             journey = Journey(call, reply, member, self._servers.of, self._settle)
-            self._legs[call][reply.member] = journey
+            self._out[call].append(journey)
             journey.start()
         else:
             self._settle(call, reply)
@@ -89,16 +90,16 @@ class Fanout:
     def _settle(self, call: Call, reply: Reply) -> None:
         call.replies.append(reply)
         if call.is_complete:
-            self._legs.pop(call, None)
+            self._out.pop(call, None)
         self._landed(call)
 
-    def _legs_of(self, call: Call, target: Origin | Members) -> list[Leg | Choice | Journey]:
+    def _asked_by(self, call: Call, target: Origin | Members) -> Poll | Choice:
         if isinstance(target, Origin):
-            return [Leg(call, 0, self._servers.of(target), self.land)]
+            return Poll(call, (self._servers.of(target),), self.land)
         cluster = self.clusters[target.cluster]
         if target.reach is Reach.ONE:
-            return [Choice(self._loop, call, target, cluster, self.land)]
-        return [Leg(call, i, member, self.land) for i, member in enumerate(cluster.members)]
+            return Choice(self._loop, call, target, cluster, self.land)
+        return Poll(call, cluster.members, self.land)
 
     def _who_sent(self, call: Call, reply: Reply) -> ClusterMember:
         if isinstance(call.target, Origin):
@@ -109,14 +110,13 @@ class Fanout:
     # --- calls nobody waits for ---
 
     def _sweep_later(self) -> None:
-        if self._sweep is None:
-            self._sweep = self._loop.call_later(SWEEP, self._sweep_expired)
+        self._sweep = self._loop.call_later(SWEEP, self._sweep_expired)
 
     def _sweep_expired(self) -> None:
         self._sweep = None
         now = time.monotonic()
-        for call in [each for each in self._legs if each.expires < now]:
-            for leg in self._legs.pop(call):
-                leg.give_up(now)
-        if self._legs:
+        for call in [each for each in self._out if each.expires < now]:
+            for part in self._out.pop(call):
+                part.give_up(now)
+        if self._out:
             self._sweep_later()

@@ -223,7 +223,7 @@ class HttpConnection(asyncio.Protocol):
         self._fields.append((name, value))
         length = len(name)
         if length == _CONTENT_LENGTH:
-            if name.lower() == b"content-length":
+            if len(value) > 6 and name.lower() == b"content-length":
                 self._announced(value)
         elif length == _KEEP_ALIVE and name.lower() == b"keep-alive":
             self.keepalive = _keepalive(value)
@@ -252,7 +252,7 @@ class HttpConnection(asyncio.Protocol):
             self._fields.clear()
 
     def _announced(self, length: bytes) -> None:
-        if len(length) > 6 and length.isdigit() and int(length) > self._limits.response_size:
+        if length.isdigit() and int(length) > self._limits.response_size:
             most = self._limits.response_size
             self._complaint = f"announced a body of {int(length)} bytes, and {most} are taken"
 
@@ -280,7 +280,8 @@ class HttpConnection(asyncio.Protocol):
     def _complete(self) -> None:
         exchange, self._exchange = self._exchange, None
         assert exchange is not None
-        self._stop_listening()
+        if self._silence is not None:
+            self._stop_listening()
         code, fields, body = self._code, self._fields, self._body
         # Who answers before it has heard all of a body may yet read the rest as a request.
         reusable = self._may_stay and not (self._has_surplus or self._is_sending)

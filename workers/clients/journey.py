@@ -21,7 +21,6 @@ from skitai.results import Status
 from .attempt import Attempt
 from .cluster import ClusterMember
 from .dial import Address
-from .exchange import Outcome
 from .leg import Land, abandoned
 
 
@@ -90,26 +89,24 @@ class Journey:
         """Give up, and say so to whoever may ask later."""
         if self._attempt is not None:
             self.cancel(now)
-            self._arrived(abandoned(self._call, self._member.node, now), now)
-            self._land(self._call, self._reply)
+            place, retries = self._reply.member, self._reply.retries
+            reply = abandoned(self._call, place, self._member.node, now, retries)
+            self._land(self._call, reply)
 
-    def ended(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    def ended(self, attempt: Attempt, now: float) -> None:
         """`Asker`."""
         self._attempt = None
-        self._arrived(outcome, now)
-        self.start()
-
-    def _arrived(self, outcome: Outcome, now: float) -> None:
         self._reply = replace(
             self._reply,
             node=self._member.node,
-            status=outcome.status,
-            code=outcome.code,
-            msg=outcome.msg,
-            fields=outcome.fields,
-            body=outcome.body,
+            status=attempt.status,
+            code=attempt.code,
+            msg=attempt.msg,
+            fields=attempt.fields,
+            body=attempt.body,
             elapsed=now - self._call.sent_at,
         )
+        self.start()
 
 
 def _origin(address: Address) -> Origin:

@@ -1,20 +1,19 @@
-"""One reply of a call on its way: asked of one member, or of whoever of a cluster answers.
+"""Who is asked for the replies of a call: all members, or one of them, and others in its place.
 
-Runs on the loop. A `Leg` is one member's part of a map, or a call to a server named by a URL. A
-`Choice` is a call to one member of a cluster. It asks others too: when one fails and the request
-may be sent again, and, as a hedge, when one is slow; both are paid from the cluster's budget.
+Runs on the loop. A `Poll` asks all members of a map, or the server that a URL names. A `Choice` is
+a call to one member of a cluster. It asks others too: when one fails and the request may be sent
+again, and, as a hedge, when one is slow; both are paid from the cluster's budget.
 
-Exactly one reply lands of each, unless it is cancelled. The first normal answer ends a choice,
-and what is still out then is cancelled without harm to the members that lost.
+Exactly one reply lands for each member of a poll, and one of a choice, unless they are cancelled.
+The first normal answer ends a choice, and what is still out then is cancelled without harm to the
+members that lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-
-from msgspec.structs import replace
+from collections.abc import Callable, Sequence
 
 from skitai.engine import Call, Members, Reply
 from skitai.results import Status
@@ -22,48 +21,47 @@ from skitai.results import Status
 from .attempt import Attempt
 from .balance import digest
 from .cluster import Cluster, ClusterMember
-from .exchange import Outcome
 
 Land = Callable[[Call, Reply], None]
 
 
-class Leg:
-    """index: the place of its reply among those of the call."""
+class Poll:
+    """A call to all of `members`, each for the reply in its place."""
 
-    __slots__ = ("_attempt", "_call", "_index", "_land", "_member")
+    __slots__ = ("_attempts", "_call", "_land", "_members")
 
-    def __init__(self, call: Call, index: int, member: ClusterMember, land: Land) -> None:
+    def __init__(self, call: Call, members: Sequence[ClusterMember], land: Land) -> None:
         self._call = call
-        self._index = index
-        self._member = member
+        self._members = members
         self._land = land
-        self._attempt: Attempt | None = None  # None: not started, or over
+        self._attempts: list[Attempt | None] = []  # None: over
 
     def start(self) -> None:
-        """Ask the member."""
-        self._attempt = Attempt(self, self._call.ask, self._member, time.monotonic())
-        self._attempt.start()
+        """Ask the members."""
+        ask, attempts, now = self._call.ask, self._attempts, time.monotonic()
+        for place, member in enumerate(self._members):
+            attempt = Attempt(self, ask, member, now, place)
+            attempts.append(attempt)
+            attempt.start()
 
     def cancel(self, now: float) -> None:
         """Give up; nothing lands."""
-        if self._attempt is not None:
-            self._attempt.give_up(now)
-            self._attempt = None
+        for place, attempt in enumerate(self._attempts):
+            if attempt is not None:
+                self._attempts[place] = None
+                attempt.give_up(now)
 
     def give_up(self, now: float) -> None:
         """Give up, and say so to whoever may ask later."""
-        if self._attempt is not None:
-            self.cancel(now)
-            outcome = abandoned(self._call, self._member.node, now)
-            self._land(self._call, self._reply(outcome, now))
+        missing = [each for each in self._attempts if each is not None]
+        self.cancel(now)
+        for attempt in missing:
+            self._land(self._call, abandoned(self._call, attempt.place, attempt.member.node, now))
 
-    def ended(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    def ended(self, attempt: Attempt, now: float) -> None:
         """`Asker`."""
-        self._attempt = None
-        self._land(self._call, self._reply(outcome, now))
-
-    def _reply(self, outcome: Outcome, now: float) -> Reply:
-        return _reply(self._call, self._index, self._member.node, outcome, now)
+        self._attempts[attempt.place] = None
+        self._land(self._call, _reply(self._call, attempt, now))
 
 
 class Choice:
@@ -123,34 +121,37 @@ class Choice:
         if self._out:
             (node,) = self._call.nodes
             self.cancel(now)
-            self._finish(node, abandoned(self._call, node, now), now)
+            self._land(self._call, abandoned(self._call, 0, node, now, len(self._tried) - 1))
 
-    def ended(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    def ended(self, attempt: Attempt, now: float) -> None:
         """`Asker`."""
         self._out.remove(attempt)
-        if outcome.status is Status.NORMAL:
+        if attempt.status is Status.NORMAL:
             self._won(attempt, now)
         elif self._out:
             return  # a hedge, or the one it was to overtake, is this one's repeat
         else:
-            successor = self._successor(outcome, now)
+            successor = self._successor(attempt, now)
             if successor is not None:
                 if self._cluster.budget.take(now):
                     self._ask(successor, now)
                     return
-                outcome = replace(outcome, msg=f"{outcome.msg}; {_NO_BUDGET}")
-        self._finish(attempt.member.node, outcome, now)
+                attempt.msg += f"; {_NO_BUDGET}"
+        self._stop_timer()
+        self._call.nodes = (attempt.member.node,)
+        self._land(self._call, _reply(self._call, attempt, now, len(self._tried) - 1))
 
     def _ask(self, member: ClusterMember, now: float) -> None:
         self._tried.append(member)
         attempt = Attempt(self, self._call.ask, member, now)
         self._out.append(attempt)
-        self._call.nodes = (" and ".join(each.member.node for each in self._out),)
+        nodes = [each.member.keeper.node for each in self._out]
+        self._call.nodes = (nodes[0] if len(nodes) == 1 else " and ".join(nodes),)
         attempt.start()
 
-    def _successor(self, outcome: Outcome, now: float) -> ClusterMember | None:
+    def _successor(self, failed: Attempt, now: float) -> ClusterMember | None:
         """Who may be asked instead: only if no byte went out, or the ask may be repeated."""
-        if outcome.was_sent and not self._repeatable:
+        if failed.was_sent and not self._repeatable:
             return None
         return self._cluster.choose(now, self._tried, self._key)
 
@@ -165,12 +166,6 @@ class Choice:
                 first = loser
         if first is not None:
             self._cluster.latencies.add(now - first.started)
-
-    def _finish(self, node: str, outcome: Outcome, now: float) -> None:
-        self._stop_timer()
-        self._call.nodes = (node,)
-        reply = _reply(self._call, 0, node, outcome, now, len(self._tried) - 1)
-        self._land(self._call, reply)
 
     # --- hedging ---
 
@@ -199,23 +194,22 @@ class Choice:
 _NO_BUDGET = "no other member was asked, as too many calls were repeated already"
 
 
-def abandoned(call: Call, node: str, now: float) -> Outcome:
+def abandoned(call: Call, place: int, node: str, now: float, retries: int = 0) -> Reply:
     """The end of a call that nobody has waited for in all its time."""
-    msg = f"{node} was given up after {now - call.sent_at:.0f} s in which nobody waited"
-    return Outcome(Status.TIMEOUT, 0, msg, (), b"", was_sent=True)
+    elapsed = now - call.sent_at
+    msg = f"{node} was given up after {elapsed:.0f} s in which nobody waited"
+    return Reply(place, node, Status.TIMEOUT, 0, msg, (), b"", elapsed, retries)
 
 
-def _reply(
-    call: Call, index: int, node: str, outcome: Outcome, now: float, retries: int = 0
-) -> Reply:
+def _reply(call: Call, attempt: Attempt, now: float, retries: int = 0) -> Reply:
     return Reply(
-        index,
-        node,
-        outcome.status,
-        outcome.code,
-        outcome.msg,
-        outcome.fields,
-        outcome.body,
+        attempt.place,
+        attempt.member.keeper.node,
+        attempt.status,
+        attempt.code,
+        attempt.msg,
+        attempt.fields,
+        attempt.body,
         now - call.sent_at,
         retries,
     )

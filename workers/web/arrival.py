@@ -37,6 +37,10 @@ FRAMING_MAX = 16
 class Owner(BodyOwner, Protocol):
     """The connection."""
 
+    @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
+
     def wants_continue(self) -> None:
         """The client waits for a 100 before it sends the body; see `Arrival.continue_due`."""
 
@@ -218,7 +222,7 @@ class Arrival:
             raise Refusal(431, f"More than {self._limits.headers} header fields.")
 
     def on_headers_complete(self) -> None:
-        if self.parser.get_method() == b"CONNECT":
+        if self.parser.get_method() == b"CONNECT" and not self._owner.takes_connect:
             # What follows was meant for the tunnel, whoever wrote it: it is no request of this
             # client (RFC 9110 section 9.3.6).
             raise Refusal(501, "This server makes no tunnels.")

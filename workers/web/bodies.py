@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from skitai.request import MULTIPART
 from skitaid.workers.settings import Limits
@@ -15,14 +15,14 @@ from .uploads import Uploads
 class Bodies:
     """The sinks of a worker.
 
-    passed_on: a sink for requests that are a proxy's, None for all others; itself None without one.
+    passed_on: of each proxy; a sink for requests that are its own, None for all others.
     """
 
     def __init__(
         self,
         limits: Limits,
         uploads: Uploads,
-        passed_on: Callable[[str, bytes, Framing, BodyOwner], BodySink | None] | None = None,
+        passed_on: Sequence[Callable[[str, bytes, Framing, BodyOwner], BodySink | None]] = (),
     ) -> None:
         self._limit = limits.body_size
         self._uploads = uploads
@@ -37,8 +37,8 @@ class Bodies:
         owner: BodyOwner,
     ) -> BodySink:
         """See `body.ChooseSink`."""
-        if self._passed_on is not None:
-            sink = self._passed_on(method, target, framing, owner)
+        for choose in self._passed_on:
+            sink = choose(method, target, framing, owner)
             if sink is not None:
                 return sink
         for name, value in fields:

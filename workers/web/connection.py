@@ -36,7 +36,7 @@ from skitai.serialize import HTML
 from skitaid.workers.logs.access_log import GONE
 from skitaid.workers.settings import Limits
 
-from . import reply, waiting
+from . import reply, tls, waiting
 from .arrival import Arrival
 from .body import BodySink, ChooseSink
 from .connections import NEVER, Connections
@@ -54,6 +54,10 @@ FRESH = 1.0  # seconds for a first request that may be on its way when the worke
 
 class Site(Protocol):
     """What answers requests: `dispatch.Dispatcher`."""
+
+    @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
 
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer, now or later, by `respond` or a stream. On the loop."""
@@ -78,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
         "_choose_sink",
         "_connections",
         "_held",
+        "_hsts",
         "_in_hand",
         "_is_body_held",
         "_is_deaf",
@@ -114,7 +119,12 @@ class ClientConnection(asyncio.Protocol):
         limits: Limits,
         choose_sink: ChooseSink,
         proxies: Proxies = NOBODY,
+        hsts: bytes = b"",
+        client: str = "",
     ) -> None:
+        """hsts: a header line for all responses, b"" for none (RFC 6797). client: the address that
+        a PROXY header has named, "" for none.
+        """
         self._loop = loop
         self._site = site
         self._connections = connections
@@ -124,8 +134,9 @@ class ClientConnection(asyncio.Protocol):
         self._limits = limits
         self._choose_sink = choose_sink
         self._proxies = proxies
+        self._hsts = hsts
         self._transport: asyncio.Transport | None = None
-        self._peer = ""
+        self._peer = client
         self._queue: Queue = deque()
         self._in_hand: Request | None = None
         self._was_queued = False  # the request in hand came behind others
@@ -184,6 +195,11 @@ class ClientConnection(asyncio.Protocol):
         return request is None or request.incoming is None or request.incoming.is_whole
 
     @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
+        return self._site.takes_connect
+
+    @property
     def peer(self) -> str:
         """The address at the other end, whoever that speaks for; "" on a unix socket."""
         return self._peer
@@ -191,6 +207,8 @@ class ClientConnection(asyncio.Protocol):
     def respond(self, request: Request, data: bytes, keep_alive: bool) -> None:
         """The whole response to `request`, which is in hand; dropped if the client has gone."""
         if self._in_hand is request and self._transport is not None:
+            if self._hsts:
+                data = self._with_hsts(data)
             self._transport.write(data)
             if self._access_log is not None:
                 self._access_log.note(request, data[9:12], len(data))
@@ -207,6 +225,8 @@ class ClientConnection(asyncio.Protocol):
             raise ConnectionResetError("the client has gone")
         if not self._sent:
             self._status = bytes(data[9:12])
+            if self._hsts:
+                data = self._with_hsts(data)
         self._sent += len(data)
         self._transport.write(data)
         if self._is_write_paused:
@@ -223,6 +243,8 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             if not self._sent:
                 self._status = data[9:12]
+                if self._hsts:
+                    data = self._with_hsts(data)
             self._sent += len(data)
             self._transport.write(data)
 
@@ -285,6 +307,11 @@ class ClientConnection(asyncio.Protocol):
         if self._in_hand is request and self._transport is not None:
             self._note_stream(request)
             self._finished(keep_alive)
+
+    def _with_hsts(self, data: bytes | bytearray) -> bytes:
+        """Here, since nobody above knows whether a response goes out by TLS."""
+        line, end, rest = bytes(data).partition(b"\r\n")
+        return b"".join((line, end, self._hsts, rest))
 
     def _note_stream(self, request: Request) -> None:
         """A streamed response is over, whole or not."""
@@ -349,10 +376,14 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
-        self._peer = peer_address(transport)
+        self._peer = self._peer or peer_address(transport)
         proxies = self._proxies.speaking(self._peer)
-        scheme = "https" if transport.get_extra_info("sslcontext") else "http"
-        caller = Caller(self._peer, scheme, is_trusted=proxies is not None)
+        is_trusted = proxies is not None
+        if transport.get_extra_info("sslcontext") is None:
+            caller = Caller(self._peer, "http", is_trusted=is_trusted)
+        else:
+            shown = tls.client_certificate(transport)
+            caller = Caller(self._peer, "https", is_trusted=is_trusted, certificate=shown)
         self._arrival = Arrival(self, caller, proxies, self._limits, self._choose_sink)
         self._connections.add(self)
         # A client that connects owes its first request within the header's time.
@@ -634,6 +665,8 @@ class ClientConnection(asyncio.Protocol):
         page = error_page(refusal.status, refusal.detail)
         fields = [("Content-Type", HTML)]
         data = reply.whole(refusal.status, fields, page, keep_alive=False)
+        if self._hsts:
+            data = self._with_hsts(data)
         self._transport.write(data)
         if self._access_log is not None:
             self._access_log.refused(self._peer, refusal.status, len(data))

@@ -28,6 +28,7 @@ from . import answers
 from .call import Context, RpcCall, WebCall
 from .connection import ClientConnection
 from .files import Files
+from .forward_proxy import ForwardProxy
 from .mounts import Failed, Methods, Missed, Mounts, Moved
 from .pump import pump
 from .reverse_proxy import ReverseProxy
@@ -50,15 +51,18 @@ class Dispatcher:
         threads: HandlerThreads,
         reload: Callable[[], None] | None = None,
         proxy: ReverseProxy | None = None,
+        forward: ForwardProxy | None = None,
     ) -> None:
         """reload: called before requests of apps in development mode; None: there are none.
 
-        proxy: for the routes of clusters; None: there are none.
+        proxy: for the routes of clusters; None: there are none. forward: for targets that are no
+        paths; None: this is no forward proxy.
         """
         self._loop = loop
         self._mounts = mounts
         self._has_directories = mounts.has_directories
-        self._is_proxy = settings.forward_proxy
+        self._forward = forward
+        self.takes_connect = forward is not None
         self._methods = Methods(mounts)
         self._context = Context(wasc, handoff, self._start_stream)
         self._handoff = handoff
@@ -70,6 +74,10 @@ class Dispatcher:
 
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
+        forward = self._forward
+        is_path = request.target.startswith(b"/")
+        if forward is not None and not is_path and forward.answer(connection, request):
+            return
         try:
             request.path = decode_path(split_target(request.target)[1])
         except ValueError:
@@ -78,8 +86,6 @@ class Dispatcher:
         try:
             if not request.path.startswith("/"):
                 self._no_path(connection, request)
-            elif self._is_proxy and b"://" in request.target.partition(b"?")[0]:
-                answers.error(connection, request, 501, "This version has no forward proxy yet.")
             elif (
                 self._has_directories
                 and request.method in ("GET", "HEAD")

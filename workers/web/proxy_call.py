@@ -342,7 +342,7 @@ class ProxyCall:
             request,
             keep_alive=keep_alive,
             takes_trailers=self._passed.takes_trailers,
-            host=(self._passed.host or self._keeper.host_field)[6:-2],
+            host=self._called(),
             prefix=self._passed.prefix,
             cookie=cookie,
         )
@@ -351,6 +351,12 @@ class ProxyCall:
         elif not upstream.rules.sticky:
             upstream.answered_before = proxy_response.known(head, answer, pieces, request)
         return head
+
+    def _called(self) -> bytes:
+        """What the member was called, if its name is to be taken out of where it sends a client."""
+        if self._upstream.rules.keep_location:
+            return b""
+        return (self._passed.host or self._keeper.host_field)[6:-2]
 
     def _begin(self) -> None:
         """The response goes out before it is whole."""
