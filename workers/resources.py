@@ -20,6 +20,7 @@ from .clients.flights import Flights
 from .scoreboard import Field, Slot
 from .settings import AppRoute, Settings
 from .threads import HandlerThreads
+from .web.proxy_cache import Store
 
 
 def register(
@@ -30,6 +31,7 @@ def register(
     apps: Mapping[str, Application],
     clusters: Mapping[str, Cluster],
     flights: Flights,
+    caches: AnswerCaches,
 ) -> None:
     """Give them all to `was`. apps: by the file of their route."""
     # Annotated as `was` promises them, since `register` takes anything.
@@ -43,6 +45,7 @@ def register(
     wasc.register("apps", Apps(settings, apps))
     wasc.register("clusters", clusters_seen)
     wasc.register("rcache", ResultCache(flights))
+    wasc.register("cachefs", caches)
 
 
 class Threads:
@@ -117,6 +120,16 @@ class ResultCache:
 
     def status(self) -> dict[str, Any]:
         return self._flights.status()
+
+
+class AnswerCaches:
+    """The answers of members that are kept. stores: by cluster, there when routes are."""
+
+    def __init__(self) -> None:
+        self.stores: Mapping[str, Store] = {}
+
+    def status(self) -> dict[str, Any]:
+        return {f"@{name}": store.status() for name, store in self.stores.items()}
 
 
 class Apps(Mapping[str, Application]):

@@ -31,6 +31,8 @@ from . import answers, proxy_fields, proxy_response
 from .connection import ClientConnection
 from .mounts import Proxied
 from .proxy_body import PassedBody
+from .proxy_cache import Kept
+from .proxy_caching import Turn
 from .proxy_upstream import Upstream
 from .tunnel import Tunnel
 
@@ -46,10 +48,11 @@ class Passed:
 
     fields, method, version, proxied: what it was made of. host: the Host line, b"" for the
     member's own. lines: all others, up to the framing of the body. upgrade: the other protocol that
-    is asked for, b"" for none. prefix: what was taken off the path.
+    is asked for, b"" for none. prefix: what was taken off the path. called: by the client.
     """
 
     __slots__ = (
+        "called",
         "fields",
         "host",
         "lines",
@@ -72,16 +75,33 @@ class Passed:
         upgrade: bytes,
         takes_trailers: bool,
         prefix: str,
+        called: bytes = b"",
     ) -> None:
         self.fields = fields
         self.method = method
         self.version = version
         self.proxied = proxied
+        self.called = called
         self.host = host
         self.lines = lines
         self.upgrade = upgrade
         self.takes_trailers = takes_trailers
         self.prefix = prefix
+
+    def with_lines(self, lines: bytes) -> Passed:
+        """The same, with these."""
+        return Passed(
+            self.fields,
+            self.method,
+            self.version,
+            self.proxied,
+            self.host,
+            lines,
+            self.upgrade,
+            self.takes_trailers,
+            self.prefix,
+            self.called,
+        )
 
     def is_of(self, request: Request, proxied: Proxied) -> bool:
         """Whether the same would become of this request, from the same client."""
@@ -116,6 +136,7 @@ class ProxyCall:
         "_tried",
         "_tunnel",
         "_upstream",
+        "turn",
     )
 
     def __init__(
@@ -126,8 +147,13 @@ class ProxyCall:
         start: bytes,
         passed: Passed,
         body: PassedBody | None,
+        turn: Turn | None = None,
     ) -> None:
-        """start: the request line, and the lines that are this request's alone."""
+        """start: the request line, and the lines that are this request's alone.
+
+        turn: a cache that looks on.
+        """
+        self.turn = turn
         self._upstream = upstream
         self._client = client
         self._request = request
@@ -264,8 +290,15 @@ class ProxyCall:
             self._client.pass_interim(code, proxy_fields.interim(code, reason, fields))
 
     def received(self, answer: Answer, pieces: list[bytes], is_whole: bool) -> None:
-        head = self._head
+        head, turn = self._head, self.turn
         client, request = self._client, self._request
+        if turn is not None:
+            if head is None:
+                kept = turn.answered(answer.code, answer.reason, answer.fields, self._called())
+                if kept is not None:
+                    self._give(kept, turn, is_whole)
+                    return
+            turn.more(pieces, is_whole)
         if head is not None:
             data = head.framed(pieces, answer.trailers if is_whole else None)
         else:
@@ -280,6 +313,8 @@ class ProxyCall:
         self._link = None
         self._answered()
         client.passing = None
+        if turn is not None:
+            turn.over()
         if self._body is not None:
             self._body.leave()
         if not self._is_begun:
@@ -358,6 +393,17 @@ class ProxyCall:
             return b""
         return (self._passed.host or self._keeper.host_field)[6:-2]
 
+    def _give(self, kept: Kept, turn: Turn, is_whole: bool) -> None:
+        """Answer with what is kept, in place of what the member says."""
+        link, self._link = self._link, None
+        if link is not None and not is_whole:
+            link.abort()
+        self._answered()
+        self._client.passing = None
+        turn.over()
+        assert self._upstream.caching is not None
+        self._upstream.caching.give(self._client, self._request, kept)
+
     def _begin(self) -> None:
         """The response goes out before it is whole."""
         self._is_begun = True
@@ -399,14 +445,21 @@ class ProxyCall:
 
     def _fail(self, status: int, reason: str) -> None:
         """The member's book knows already."""
-        client, request = self._client, self._request
+        client, request, turn = self._client, self._request, self.turn
         self._is_over = True
         client.passing = None
         if self._body is not None:
             self._body.leave()
         self._upstream.complain(request, reason)
+        kept = None
+        if turn is not None:
+            kept = turn.failed()
+            turn.over()
         if self._is_begun:
             client.abort()
+            return
+        if kept is not None and self._upstream.caching is not None:
+            self._upstream.caching.give(client, request, kept)
             return
         sentence = {502: _BAD, 503: _NONE, 504: _LATE}[status]
         fields = [("Content-Type", HTML)]
@@ -433,6 +486,8 @@ class ProxyCall:
                 self._member.unheard(self._is_probe, elapsed, now, random.random())
         if self._body is not None:
             self._body.leave()
+        if self.turn is not None:
+            self.turn.over()
 
     def _tunnel_ended(self) -> None:
         tunnel, self._tunnel = self._tunnel, None
