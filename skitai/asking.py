@@ -53,7 +53,8 @@ class Asking:
         params: with POST, PUT and PATCH the body: a mapping is a form, a str or bytes is sent as
             it is, an open file or an iterator of bytes as what it gives. Else, and beside json, the
             query: a mapping, or a str.
-        headers: more header fields, or others than ours.
+        headers: more header fields, or others than ours. With `Transfer-Encoding: chunked` a body
+            that an iterator makes is sent while it is made.
         method: GET, or POST with params or json, if it is not given.
         multipart: params is a form with files: strings, and files open for reading.
         login: "user:password" or a pair, for Basic authentication; those of the URL otherwise.

@@ -73,6 +73,8 @@ class Request:
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
     taken: monotonic time from which its handler is waited for: not before its body has come, nor
         before those in front of it on the connection were answered.
+    timeout: seconds that its handler has, if its route says so; 0.0: as long as it takes; None:
+        what the conf says.
     is_given_up: its client was sent away because it took too long.
     failures: where to put what its handler, or its methods, fail with unforeseen; None: nowhere.
     channel: the client's connection; None in tests without one.
@@ -109,6 +111,7 @@ class Request:
         "started",
         "taken",
         "target",
+        "timeout",
         "upload",
         "version",
     )
@@ -137,6 +140,7 @@ class Request:
         self.caller = caller
         self.began = self.taken = began
         self.started = 0.0
+        self.timeout: float | None = None
         self.is_given_up = False
         # For tests: what was logged. Else it would hold frames that hold the request.
         self.failures: list[BaseException] | None = None

@@ -73,7 +73,7 @@ class Member(Protocol):
 
     @property
     def weight(self) -> int:
-        """Its share, as the conf has it."""
+        """Its share: as the conf has it, or an operator."""
 
     @property
     def in_flight(self) -> int:
@@ -83,9 +83,17 @@ class Member(Protocol):
     def is_ejected(self) -> bool:
         """It has failed, and is left alone for a while."""
 
+    @property
+    def latency(self) -> float:
+        """Seconds, the moving average that it is chosen by; 0.0 before its first answer."""
+
+    @property
+    def last_error(self) -> str:
+        """Why it last failed; "" is never."""
+
 
 class Cluster(Resource, Protocol):
-    """One of `was.clusters`: `[@name]` of the conf."""
+    """One of `was.clusters`: `[@name]` of the conf, or `socketpool`, the servers named by URLs."""
 
     @property
     def members(self) -> tuple[Member, ...]:

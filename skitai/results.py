@@ -11,7 +11,7 @@ from typing import Any, Protocol, overload
 
 import msgspec
 
-from skitai.errors import BadWireData
+from skitai.errors import BadWireData, CallFailed, DeadlinePassed
 from skitai.pages import phrase
 
 
@@ -95,6 +95,15 @@ class Result:
     def ok(self) -> bool:
         """True when the member gave a normal answer."""
         return self.status is Status.NORMAL
+
+    def throw(self) -> Result:
+        """The result itself if it is normal: `was.wget(url).getwait(2).throw().data`.
+
+        Raises DeadlinePassed if there was no answer in time, CallFailed for any other failure.
+        """
+        if not self.ok:
+            raise DeadlinePassed(self) if self.status is Status.TIMEOUT else CallFailed(self)
+        return self
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -200,6 +209,12 @@ class Results(Sequence[Result]):
     def ok(self) -> bool:
         """True when every member gave a normal answer."""
         return all(result.ok for result in self._results)
+
+    def throw(self) -> Results:
+        """The results themselves if all are normal. Raises what the first that is not would."""
+        for result in self._results:
+            result.throw()
+        return self
 
     @property
     def is_cached(self) -> bool:

@@ -45,7 +45,7 @@ class WAS(Asking):
         queue: Queue
         lifetime: Lifetime
         apps: Mapping[str, Application]  # by the prefix of their route
-        clusters: Mapping[str, Cluster]  # by name, without the @
+        clusters: Mapping[str, Cluster]  # by name, with or without the @
         rcache: Resource
         cachefs: Resource
 
@@ -153,7 +153,7 @@ class WAS(Asking):
 
     @property
     def cluster(self) -> Mapping[str, Cluster]:
-        """The same as `was.clusters`: the HTTP clusters of the conf, by name without the @."""
+        """The same as `was.clusters`: the HTTP clusters of the conf by name, and "socketpool"."""
         return self.clusters
 
     def status(self) -> dict[str, Any]:

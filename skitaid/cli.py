@@ -20,6 +20,7 @@ from skitaid import by_name, conf, enabling, masters, scaffold
 from skitaid import check as checking
 from skitaid import logs as server_logs
 from skitaid.cli_cert import cert
+from skitaid.cli_cluster import cluster
 from skitaid.cli_paths import Directories, pass_paths
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
@@ -284,6 +285,9 @@ def logs(paths: Paths, names: tuple[str, ...], follow: bool, lines: int, kind: s
     chosen = server_logs.logs(paths, names, kind)
     show = server_logs.follow if follow else server_logs.show
     show(chosen, lines, lambda text: click.echo(text, nl=False))
+
+
+main.add_command(cluster)
 
 
 @main.command("rotate")

@@ -14,7 +14,7 @@ from skitaid.workers import settings as worker
 
 _OF_TLS = ("cafile", "certfile", "passphrase", "verify")
 _HTTP_ONLY = (
-    *("ssl", "hedge", "max_connections", "check"),
+    *("ssl", "hedge", "max_connections", "check", "dns_every"),
     *("connect_timeout", "read_timeout", "max_response_size", *_OF_TLS),
     *("keep_prefix", "keep_host", "sticky"),
     *("proxy_timeout", "tunnel_timeout", "max_request_size", "cache"),
@@ -55,6 +55,7 @@ def _cluster(section: Section, certificates: Path, complaints: Complaints) -> Cl
                 values["connect_timeout"], values["read_timeout"], values["max_response_size"]
             ),
             trust=_trust(values, certificates, complaints),
+            dns_every=_dns_every(values, members, complaints),
             passing=_passing(values),
         )
     for key in _HTTP_ONLY:
@@ -64,6 +65,13 @@ def _cluster(section: Section, certificates: Path, complaints: Complaints) -> Cl
             complaints.add(values.line_of(key), message)
     databases = conf_members.read(lines, conf_members.database, complaints)
     return worker.DatabaseCluster(name, databases, values["balance"], where)
+
+
+def _dns_every(values: Values, members: tuple[worker.Member, ...], complaints: Complaints) -> float:
+    if "dns_every" in values.lines and not any(each.dns for each in members):
+        message = "dns_every: it has no effect without a member like dns:name:port"
+        complaints.add(values.line_of("dns_every"), message)
+    return float(values["dns_every"])
 
 
 def _passing(values: Values) -> worker.Passing:

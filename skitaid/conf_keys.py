@@ -217,6 +217,12 @@ CLUSTER = (
         f"{worker.CONNECTIONS_MAX}",
         "to each member from one worker",
     ),
+    Key(
+        "dns_every",
+        values.seconds(1),
+        f"{worker.DNS_EVERY:g}",
+        "names of members like dns:name:port are looked up again",
+    ),
     Key("check", values.check, "no", "how members are checked, like /path every 5s"),
     Key(
         "connect_timeout",

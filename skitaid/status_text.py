@@ -69,7 +69,7 @@ def fleet_text(
 def _headline(view: FleetView) -> str:
     if view.started is None:
         return "skitaid is not running"
-    return f"skitaid runs (pid {view.pid}), up {_age(view.started)}"
+    return f"skitaid runs (pid {view.pid}), up {age(view.started)}"
 
 
 def _table(view: FleetView, rates: Mapping[str, float] | None, width: int) -> Table:
@@ -94,7 +94,7 @@ def _words(server: ServerView) -> tuple[Text | str, ...]:
         server.address,
         str(server.pid or ""),
         _workers(server),
-        _age(server.since),
+        age(server.since),
     )
 
 
@@ -164,12 +164,12 @@ def _complaints(view: FleetView) -> list[Text]:
 def _errors(view: FleetView) -> list[Text]:
     """Below the table, as tracebacks do not fit into a cell."""
     return [
-        Text(f"{server.name}, {_age(server.last_error_at)} ago: {server.last_error}")
+        Text(f"{server.name}, {age(server.last_error_at)} ago: {server.last_error}")
         for server in view.servers
         if server.last_error_at is not None
     ]
 
 
-def _age(unix_time: float) -> str:
+def age(unix_time: float) -> str:
     """As 3 days, 4:05:06."""
     return str(datetime.timedelta(seconds=max(0, int(time.time() - unix_time))))

@@ -29,6 +29,7 @@ from skitaid.workers import control
 from skitaid.workers import settings as worker
 from skitaid.workers.doors import Doors
 from skitaid.workers.scoreboard import Scoreboard
+from skitaid.workers.standing import Standing
 
 RunWorker = Callable[[worker.Settings, Doors, socket.socket, int, Scoreboard], int]
 
@@ -62,9 +63,14 @@ class Nursery:
     doors: Doors
     scoreboard: Scoreboard
 
-    def spawn(self, ordinal: int, not_inherited: list[Closeable]) -> Spawned:
+    def spawn(
+        self,
+        ordinal: int,
+        not_inherited: list[Closeable],
+        standings: tuple[Standing, ...] = (),
+    ) -> Spawned:
         """Fork one worker. Raises `OSError` if the kernel refuses."""
-        settings = self._settings_of_one()
+        settings = self._settings_of_one(standings)
         mine, theirs = control.pair()
         self.scoreboard.take(ordinal)
         # A signal between fork and reset would be written into the master's queue.
@@ -81,11 +87,11 @@ class Nursery:
             theirs.close()
         return Spawned(_hold(pid, mine), mine)
 
-    def _settings_of_one(self) -> worker.Settings:
+    def _settings_of_one(self, standings: tuple[Standing, ...]) -> worker.Settings:
         """In the master, whose random numbers differ from fork to fork."""
         limit, jitter = self.settings.max_requests, self.settings.max_requests_jitter
         more = random.randint(0, jitter) if limit else 0
-        return replace(self.settings.worker, max_requests=limit + more)
+        return replace(self.settings.worker, max_requests=limit + more, standings=standings)
 
     def _live(
         self,

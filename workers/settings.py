@@ -12,6 +12,9 @@ from typing import Literal
 
 import msgspec
 
+from .standing import Standing
+
+DNS_EVERY = 30.0  # seconds; as long as a name is remembered that is no group of members
 CONNECTIONS_MAX = 256  # to one server from one worker; as many as handlers may wait by default
 
 
@@ -50,6 +53,15 @@ class Member:
     port: int  # 1..65535; 0 when unix is set
     weight: int = 1  # >= 1
     unix: str = ""  # absolute path of the socket
+    dns: bool = False  # stands for as many members as its host has addresses, at any moment
+
+    @property
+    def node(self) -> str:
+        """As in results: "host:port" or "unix:path"; with dns as in the conf."""
+        if self.unix:
+            return f"unix:{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'dns:' if self.dns else ''}{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,7 @@ class HttpCluster:
     check: Check | None = None  # None: only calls tell how members are
     limits: ClientLimits = ClientLimits()
     trust: ClientTls = ClientTls()  # counts with tls
+    dns_every: float = DNS_EVERY  # seconds between two look-ups of members with dns
     passing: Passing = Passing()  # counts with a route
 
 
@@ -226,3 +239,4 @@ class Settings:
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`
     worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never
     max_requests: int = 0  # answered requests after which this worker asks to be replaced; 0: never
+    standings: tuple[Standing, ...] = ()  # what an operator has said of members so far

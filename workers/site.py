@@ -6,6 +6,7 @@ Runs on the loop. Nothing here decides; it only knows who needs whom.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -19,7 +20,8 @@ from skitai.wasc import Server, Wasc
 
 from . import control, in_hand, resources
 from .apps import end, start
-from .clients.checks import Checks, watches
+from .clients import reporting
+from .clients.checks import Checks
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
@@ -28,12 +30,14 @@ from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
 from .logs.access_log import AccessLog
+from .member_report import MemberReport
 from .member_table import MemberTable
-from .overdue import Overdue
+from .overdue import Overdue, shortest
 from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
+from .standing import Standing
 from .threads import HandlerThreads
 from .web.acceptor import Acceptor
 from .web.bodies import Bodies
@@ -81,6 +85,7 @@ class WebSite:
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
         self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
+        self._fanout.stand(settings.standings)
         self._flights = Flights(
             loop,
             self._fanout,
@@ -106,6 +111,7 @@ class WebSite:
             self._slot,
             self._apps,
             clusters,
+            lambda: self._fanout.origins,
             self._flights,
             caches,
         )
@@ -138,20 +144,34 @@ class WebSite:
         self._checks = Checks(
             loop,
             MemberTable() if scoreboard is None else scoreboard.members,
-            watches(loop, settings.http_clusters, self._fanout.clusters),
+            settings.http_clusters,
+            self._fanout.clusters,
             self._rank,
         )
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
         self._acceptors: list[Acceptor] = []
         self._overdue: Overdue | None = None
-        if settings.request_timeout:
+        if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
                 loop,
                 settings.request_timeout,
+                lambda: shortest(settings.request_timeout, self._apps.values()),
                 settings.threads,
                 self._connections,
                 self._dispatcher.tasks,
             )
+
+    async def prepare(self) -> None:
+        """What is to be known before the first request."""
+        await self._fanout.find_members()
+
+    def stand(self, standings: list[Standing], *, is_forgiven: bool) -> None:
+        """An operator has said something of members."""
+        self._fanout.stand(standings, is_forgiven=is_forgiven)
+
+    def members(self, cluster: str, start: int) -> tuple[int, list[MemberReport]]:
+        """How many members a cluster has, and how a page of them is; 0 for an unknown cluster."""
+        return reporting.page(self._fanout.clusters.get(cluster), start)
 
     def open(self, doors: Doors, tell_master: Callable[[control.FromWorker], None]) -> None:
         """Accept connections on bound and listening sockets.
@@ -189,6 +209,12 @@ class WebSite:
         )
         acceptor.open()
         self._acceptors.append(acceptor)
+
+    def _may_be_late(self, request_timeout: float) -> bool:
+        """Whether a request may take too long, now or when an app was imported anew."""
+        apps = self._apps.values()
+        has_time = shortest(request_timeout, apps) < math.inf
+        return has_time or any(app.is_devel() for app in apps)
 
     def _is_proxy(self, address: str) -> bool:
         return self._proxies.speaking(address) is not None

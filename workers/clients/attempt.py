@@ -109,7 +109,7 @@ class Attempt:
         start = keeper.absolute(ask.start) if keeper.is_proxied else ask.start
         body = ask.body if isinstance(ask.body, bytes) else b""
         data = b"".join((start, keeper.host_field, ask.fields, ask.passed, b"\r\n", body))
-        if isinstance(ask.body, bytes) or not ask.body.length:
+        if isinstance(ask.body, bytes) or ask.body.length == 0:
             connection.start(self, data, ask.expects_body)
         else:
             connection.start(self, data, ask.expects_body, has_more=True)
@@ -117,7 +117,8 @@ class Attempt:
 
     def not_connected(self, reason: str) -> None:
         self.was_sent = False  # again, if it was to be repeated
-        self._fail(Status.NOT_CONNECTED, reason)
+        elapsed = time.monotonic() - self.started
+        self._fail(Status.NOT_CONNECTED, f"{reason}, after {elapsed:.3f} s")
 
     # --- http_connection.Exchange ---
 

@@ -136,36 +136,27 @@ class Watch:
         row.judge(is_up, time.monotonic_ns())
 
 
-def watches(
-    loop: asyncio.AbstractEventLoop,
-    confs: Mapping[str, HttpCluster],
-    clusters: Mapping[str, Cluster],
-) -> list[Watch]:
-    """One for each member of the clusters that have checks."""
-    return [
-        Watch(loop, member, conf.check)
-        for name, conf in confs.items()
-        if conf.check is not None
-        for member in clusters[name].members
-    ]
-
-
 class Checks:
     """All checks of a worker.
 
-    rank: this worker's place among those that serve; None: it does not serve and checks nobody.
+    confs, clusters: by name; of those without a check nobody is watched. rank: this worker's place
+    among those that serve; None: it does not serve and checks nobody.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         table: MemberTable,
-        watches: list[Watch],
+        confs: Mapping[str, HttpCluster],
+        clusters: Mapping[str, Cluster],
         rank: Callable[[], int | None],
     ) -> None:
         self._loop = loop
         self._table = table
-        self._watches = watches
+        self._checked = [
+            (conf.check, clusters[name]) for name, conf in confs.items() if conf.check is not None
+        ]
+        self.watches: dict[ClusterMember, Watch] = {}  # of the members there are
         self._rank = rank
         self._timer: asyncio.TimerHandle | None = None
 
@@ -177,7 +168,8 @@ class Checks:
     def look(self) -> None:
         """Learn what is known, and check whoever is due."""
         now, rank = time.monotonic(), self._rank()
-        for watch in self._watches:
+        self._meet()
+        for watch in self.watches.values():
             row = self._table.row(watch.identity, time.monotonic_ns())
             if row is None:  # more members than rows: calls alone tell how this one is
                 continue
@@ -189,5 +181,13 @@ class Checks:
         """No more checks."""
         if self._timer is not None:
             self._timer.cancel()
-        for watch in self._watches:
+        for watch in self.watches.values():
             watch.stop()
+
+    def _meet(self) -> None:
+        """Members come and go."""
+        there = {member: check for check, each in self._checked for member in each.members}
+        for member in self.watches.keys() - there.keys():
+            self.watches.pop(member).stop()
+        for member in there.keys() - self.watches.keys():
+            self.watches[member] = Watch(self._loop, member, there[member])

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from skitai import redirect
 from skitai.engine import Call, Members, Origin, Reach, Reply
 from skitai.errors import UnknownCluster
 from skitaid.workers.settings import HttpCluster
+from skitaid.workers.standing import Standing
 
-from .cluster import ClusterMember
+from .cluster import Cluster, ClusterMember
 from .journey import Journey
-from .leg import Choice, Poll
+from .leg import Changed, Choice, Poll
 from .servers import Servers
 
 SWEEP = 1.0  # seconds
+
+Way = Poll | Changed | Choice | Journey
 
 
 class Fanout:
@@ -36,9 +39,27 @@ class Fanout:
         self._loop = loop
         self._landed = landed
         self._servers = Servers(loop, clusters)
-        self._out: dict[Call, list[Poll | Choice | Journey]] = {}
+        self._out: dict[Call, list[Way]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self.clusters = self._servers.clusters
+
+    async def find_members(self) -> None:
+        """Follow names of members from now on; comes back when they are known, or soon after."""
+        if self._servers.following:
+            await asyncio.gather(*(each.start() for each in self._servers.following))
+
+    @property
+    def origins(self) -> list[ClusterMember]:
+        """Servers named by a URL, who are remembered. From any thread."""
+        return self._servers.origins
+
+    def stand(self, standings: Iterable[Standing], *, is_forgiven: bool = False) -> None:
+        """What an operator has said of members; of clusters that are not ours too."""
+        now = time.monotonic()
+        for standing in standings:
+            cluster = self.clusters.get(standing.cluster)
+            if cluster is not None:
+                cluster.stand(standing, now, is_forgiven=is_forgiven)
 
     def nodes(self, target: Origin | Members) -> tuple[str, ...]:
         """The members that a call will ask. From any thread. Raises UnknownCluster."""
@@ -50,7 +71,8 @@ class Fanout:
             raise UnknownCluster(
                 f"the conf has no HTTP cluster [@{target.cluster}]; there are: {known}"
             )
-        return cluster.nodes if target.reach is Reach.ALL else (f"@{target.cluster}",)
+        nodes = cluster.nodes if target.reach is Reach.ALL else ()
+        return nodes or (f"@{target.cluster}",)
 
     def start(self, call: Call) -> None:
         """Send a call that has its nodes."""
@@ -93,19 +115,37 @@ class Fanout:
             self._out.pop(call, None)
         self._landed(call)
 
-    def _asked_by(self, call: Call, target: Origin | Members) -> Poll | Choice:
+    def _asked_by(self, call: Call, target: Origin | Members) -> Poll | Changed | Choice:
         if isinstance(target, Origin):
-            return Poll(call, (self._servers.of(target),), self.land)
+            return Poll(call, ((0, self._servers.of(target)),), self.land)
         cluster = self.clusters[target.cluster]
         if target.reach is Reach.ONE:
             return Choice(self._loop, call, target, cluster, self.land)
-        return Poll(call, cluster.members, self.land)
+        if call.nodes is cluster.nodes:
+            return Poll(call, enumerate(cluster.open), self.land)
+        return self._changed(call, cluster)
+
+    def _changed(self, call: Call, cluster: Cluster) -> Changed:
+        """Members have changed since the call was made, a moment ago, or there are none."""
+        members = [(place, cluster.named(node)) for place, node in enumerate(call.nodes)]
+        there = [(place, member) for place, member in members if member is not None]
+        absent = [
+            (place, self._why_absent(cluster, call.nodes[place]))
+            for place, member in members
+            if member is None
+        ]
+        return Changed(Poll(call, there, self.land), call, absent, self.land)
+
+    def _why_absent(self, cluster: Cluster, node: str) -> str:
+        is_nobody = node.startswith("@")
+        return cluster.why_nobody() if is_nobody else f"{node} has just left [@{cluster.name}]"
 
     def _who_sent(self, call: Call, reply: Reply) -> ClusterMember:
         if isinstance(call.target, Origin):
             return self._servers.of(call.target)
-        members = self.clusters[call.target.cluster].members
-        return next(member for member in members if member.node == reply.node)
+        member = self.clusters[call.target.cluster].named(reply.node)
+        assert member is not None  # it has just had something to answer
+        return member
 
     # --- calls nobody waits for ---
 

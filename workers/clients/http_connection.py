@@ -145,6 +145,13 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def cut(self, reason: str) -> None:
+        """Close at once; the exchange, if any, hears why, and does not try another connection."""
+        exchange, self._exchange = self._exchange, None
+        self.abort()
+        if exchange is not None:
+            exchange.broke(reason, had_bytes=True)  # else it could be a stale one
+
     @property
     def is_closing(self) -> bool:
         """Whether it cannot be used any more."""

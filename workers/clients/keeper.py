@@ -73,9 +73,14 @@ class ConnectionKeeper(Generic[C]):
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._is_resting = False  # no connection is kept for later
+        self._refusal = ""  # why nobody gets a connection
 
     def want(self, waiter: Waiter[C]) -> None:
         """Give the waiter a connection: at once if one is idle."""
+        if self._refusal:
+            waiter.not_connected(f"{self.node} {self._refusal}")
+            return
         connection = self._take()
         if connection is not None:
             waiter.connected(connection)
@@ -91,8 +96,32 @@ class ConnectionKeeper(Generic[C]):
         method, _, rest = start.partition(b" ")
         return b"%b http://%b%b" % (method, self.host_field[6:-2], rest)
 
+    def rest(self) -> None:
+        """Keep no connection for later: the idle ones close, the others when they are free.
+
+        Whoever wants one still gets it.
+        """
+        self._is_resting = True
+        for connection in list(self.pool.idle):
+            connection.abort()
+
+    def cut(self, reason: str) -> None:
+        """Close all, also under those who have one; nobody gets any more. reason: what it did."""
+        self._refusal = reason
+        self.rest()
+        for waiter in list(self.pool.waiting):
+            self.pool.forget(waiter)
+            waiter.not_connected(f"{self.node} {reason}")
+        for connection in list(self.pool.busy):
+            connection.cut(reason)
+
+    def resume(self) -> None:
+        """As from the beginning, after `rest` or `cut`."""
+        self._is_resting = False
+        self._refusal = ""
+
     def close(self) -> None:
-        """Close all. For the end of the worker."""
+        """Close all. For the end of the worker, or of the server's time as a member."""
         self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
@@ -168,6 +197,9 @@ class ConnectionKeeper(Generic[C]):
     # --- idle ones ---
 
     def _rests(self, connection: C) -> None:
+        if self._is_resting:
+            connection.abort()
+            return
         life = IDLE_SECONDS
         if connection.keepalive is not None:  # sooner than the server closes it
             life = min(life, connection.keepalive - MARGIN)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from skitai.engine import Call, Members, Reply
 from skitai.results import Status
@@ -26,22 +26,23 @@ Land = Callable[[Call, Reply], None]
 
 
 class Poll:
-    """A call to all of `members`, each for the reply in its place."""
+    """A call to all of `members`: each with the place of its reply."""
 
     __slots__ = ("_attempts", "_call", "_land", "_members")
 
-    def __init__(self, call: Call, members: Sequence[ClusterMember], land: Land) -> None:
+    def __init__(
+        self, call: Call, members: Iterable[tuple[int, ClusterMember]], land: Land
+    ) -> None:
         self._call = call
         self._members = members
         self._land = land
-        self._attempts: list[Attempt | None] = []  # None: over
+        self._attempts: list[Attempt | None] = [None] * len(call.nodes)  # None: over
 
     def start(self) -> None:
         """Ask the members."""
         ask, attempts, now = self._call.ask, self._attempts, time.monotonic()
-        for place, member in enumerate(self._members):
-            attempt = Attempt(self, ask, member, now, place)
-            attempts.append(attempt)
+        for place, member in self._members:
+            attempts[place] = attempt = Attempt(self, ask, member, now, place)
             attempt.start()
 
     def cancel(self, now: float) -> None:
@@ -62,6 +63,34 @@ class Poll:
         """`Asker`."""
         self._attempts[attempt.place] = None
         self._land(self._call, _reply(self._call, attempt, now))
+
+
+class Changed:
+    """A poll of members of whom some are not there any more. absent: (place, why), a sentence."""
+
+    __slots__ = ("_absent", "_call", "_land", "_poll")
+
+    def __init__(
+        self, poll: Poll, call: Call, absent: Sequence[tuple[int, str]], land: Land
+    ) -> None:
+        self._poll = poll
+        self._call = call
+        self._absent = absent
+        self._land = land
+
+    def start(self) -> None:
+        """Ask those who are there, and say why the others are not asked."""
+        self._poll.start()
+        for place, why in self._absent:
+            self._land(self._call, nobody(self._call, place, why))
+
+    def cancel(self, now: float) -> None:
+        """Give up; nothing lands."""
+        self._poll.cancel(now)
+
+    def give_up(self, now: float) -> None:
+        """Give up, and say so to whoever may ask later."""
+        self._poll.give_up(now)
 
 
 class Choice:
@@ -104,7 +133,9 @@ class Choice:
         now = time.monotonic()
         self._cluster.budget.asked(now)
         member = self._cluster.choose(now, (), self._key)
-        assert member is not None  # a cluster has members
+        if member is None:
+            self._land(self._call, nobody(self._call, 0, self._cluster.why_nobody()))
+            return
         delay = self._delay()
         if delay is not None:
             self._timer = self._loop.call_later(delay, self._hedge)
@@ -199,6 +230,12 @@ def abandoned(call: Call, place: int, node: str, now: float, retries: int = 0) -
     elapsed = now - call.sent_at
     msg = f"{node} was given up after {elapsed:.0f} s in which nobody waited"
     return Reply(place, node, Status.TIMEOUT, 0, msg, (), b"", elapsed, retries)
+
+
+def nobody(call: Call, place: int, why: str) -> Reply:
+    """The end of a call for which there is no member."""
+    elapsed = time.monotonic() - call.sent_at
+    return Reply(place, call.nodes[place], Status.NOT_CONNECTED, 0, why, (), b"", elapsed)
 
 
 def _reply(call: Call, attempt: Attempt, now: float, retries: int = 0) -> Reply:

@@ -82,7 +82,10 @@ class Names:
 
 
 async def by_system(host: str, port: int) -> list[Place]:
-    """What the system's resolver says, in the order in which places are to be tried."""
+    """What the system's resolver says, in the order in which places are to be tried.
+
+    Asked in a thread. Raises OSError, or ValueError for what cannot be a name.
+    """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return in_turn([Place(family, address) for family, _, _, _, address in found])

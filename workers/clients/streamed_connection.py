@@ -206,6 +206,13 @@ class StreamedConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def cut(self, reason: str) -> None:
+        """Close at once; the receiver, if any, hears why, and does not try another connection."""
+        receiver, self._receiver = self._receiver, None
+        self.abort()
+        if receiver is not None:
+            receiver.broke(reason, True, False)
+
     @property
     def is_closing(self) -> bool:
         """Whether it cannot be used any more."""

@@ -149,6 +149,8 @@ class Dispatcher:
 
     def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
         request.channel = connection
+        if found.route.timeout is not None:
+            request.timeout = found.route.timeout
         call = WebCall(connection, request, found, self._context)
         if found.route.is_async:
             self._run(call.run_async())

@@ -180,7 +180,9 @@ class ProxyCall:
         self._client.passing = self
         self._upstream.cluster.budget.asked(now)
         member = self._upstream.choose(self._request, now, ())
-        assert member is not None  # a cluster has members
+        if member is None:
+            self._fail(503, self._upstream.cluster.why_nobody())
+            return
         self._ask(member, now)
 
     def _ask(self, member: ClusterMember, now: float) -> None:

@@ -52,24 +52,13 @@ class Upstream:
         self.rules = conf.passing
         self.cluster = cluster
         self._goes_by_address = conf.balance == "hash"
-        limits = replace(conf.limits, read_timeout=self.rules.timeout)
-        self._keepers: dict[ClusterMember, ConnectionKeeper[StreamedConnection]] = {
-            member: ConnectionKeeper(
-                loop,
-                member.keeper.address,
-                conf.max_connections,
-                limits,
-                names,
-                make=StreamedConnection,
-            )
-            for member in cluster.members
-        }
-        # A member's name would tell who is behind us.
-        self._tokens = {
-            member: blake2b(member.node.encode(), digest_size=8, key=key).hexdigest()
-            for member in cluster.members
-        }
-        self._by_token = {token: member for member, token in self._tokens.items()}
+        self._conf = conf
+        self._limits = replace(conf.limits, read_timeout=self.rules.timeout)
+        self._names = names
+        self._key = key
+        self._keepers: dict[ClusterMember, ConnectionKeeper[StreamedConnection]] = {}
+        self._tokens: dict[str, ClusterMember] = {}  # of the members in `_open`
+        self._open: list[ClusterMember] = []  # those who were asked when that was last looked at
         self.caching: Caching | None = None
         if self.rules.cache:
             self.caching = Caching(Store(self.rules.cache), server)
@@ -80,14 +69,14 @@ class Upstream:
 
     def keeper(self, member: ClusterMember) -> ConnectionKeeper[StreamedConnection]:
         """The connections to a member."""
-        return self._keepers[member]
+        return self._keepers.get(member) or self._new_keeper(member)
 
     def choose(
         self, request: Request, now: float, tried: Collection[ClusterMember]
     ) -> ClusterMember | None:
-        """Who gets a request; None when all were tried."""
+        """Who gets a request; None when all were tried, or nobody is to be asked."""
         if self.rules.sticky and not tried:
-            member = self._by_token.get(self._cookie(request))
+            member = self._by_token().get(self._cookie(request))
             if member is not None and member.health.may_ask(now):
                 return member
         key = digest(request.caller.address.encode()) if self._goes_by_address else None
@@ -95,12 +84,39 @@ class Upstream:
 
     def sticky_line(self, request: Request, member: ClusterMember, prefix: str) -> bytes:
         """Set-Cookie, for a client that is to come to this member again; b"" if it will."""
-        token = self._tokens[member]
+        token = self._token(member)
         if not self.rules.sticky or self._cookie(request) == token:
             return b""
         secure = "; Secure" if request.caller.scheme == "https" else ""
         value = f"{self.rules.sticky}={token}; Path={prefix or '/'}; HttpOnly; SameSite=Lax{secure}"
         return b"Set-Cookie: %b\r\n" % value.encode()
+
+    def _new_keeper(self, member: ClusterMember) -> ConnectionKeeper[StreamedConnection]:
+        """For its first request. Those of members that have gone are let go."""
+        there = {*self.cluster.members, *self.cluster.leaving}
+        self._keepers = {each: kept for each, kept in self._keepers.items() if each in there}
+        keeper: ConnectionKeeper[StreamedConnection] = ConnectionKeeper(
+            self.loop,
+            member.keeper.address,
+            self._conf.max_connections,
+            self._limits,
+            self._names,
+            make=StreamedConnection,
+        )
+        member.join(keeper)
+        self._keepers[member] = keeper
+        return keeper
+
+    def _by_token(self) -> dict[str, ClusterMember]:
+        """Those who are asked, by what cookies say of them."""
+        if self._open is not self.cluster.open:
+            self._open = self.cluster.open
+            self._tokens = {self._token(member): member for member in self._open}
+        return self._tokens
+
+    def _token(self, member: ClusterMember) -> str:
+        """A member's name would tell who is behind us."""
+        return blake2b(member.node.encode(), digest_size=8, key=self._key).hexdigest()
 
     def _cookie(self, request: Request) -> str:
         header = request.get_header("cookie", "") or ""
