@@ -25,8 +25,9 @@ from .mounts import Mounts, Proxied
 from .proxy_body import PassedBody
 from .proxy_cache import Store
 from .proxy_caching import Caching, Turn, with_conditions
-from .proxy_call import Passed, ProxyCall
+from .proxy_call import ProxyCall
 from .proxy_fields import Apart
+from .proxy_passed import Passed
 from .proxy_target import Odd, member_target
 from .proxy_upstream import Upstream
 
