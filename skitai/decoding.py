@@ -124,7 +124,7 @@ def _result(reply: Reply, data: Any, headers: tuple[tuple[str, str], ...]) -> Re
     )
 
 
-def _failed(reply: Reply, code: int | None = None, msg: str | None = None) -> Result:
+def _failed(reply: Reply, code: int | str | None = None, msg: str | None = None) -> Result:
     status = Status.FAILED if reply.status is Status.NORMAL else reply.status
     return Result(
         status,

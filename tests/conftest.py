@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from operator_session import Home
+from postgres import Postgres, common, stop_common
 
 # A busy machine is no defect, and what has failed once must fail again.
 settings.register_profile("skitai", deadline=None, derandomize=True, max_examples=50)
@@ -32,3 +33,17 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield home
     finally:
         home.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Postgres:
+    """A PostgreSQL that all tests of a run share, each file with a database of its own."""
+    base = tmp_path_factory.getbasetemp()
+    is_one_of_many = hasattr(request.config, "workerinput")
+    return common(base.parent if is_one_of_many else base)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Once for all processes of the run."""
+    if not hasattr(session.config, "workerinput"):
+        stop_common(session.config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from skitai.wasc import Server, Wasc
 from . import control, in_hand, resources
 from .apps import end, start
 from .clients.checks import Checks, watches
+from .clients.databases import Databases
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
@@ -78,7 +79,8 @@ class WebSite:
         self._threads = HandlerThreads(
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
-        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
+        databases = Databases(loop, settings.database_clusters, f"skitai {settings.name}")
+        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed, databases)
         self._flights = Flights(
             loop,
             self._fanout,

@@ -11,15 +11,24 @@ import random
 import time
 from typing import Protocol
 
-from skitai.engine import Ask
+from skitai.engine import Ask, Sql
 from skitai.results import Status
 
 from .cluster import ClusterMember
-from .exchange import HttpExchange, Outcome
+from .exchange import Exchange, HttpExchange, Outcome
+from .keeper import ConnectionKeeper
+from .pg_exchange import PgExchange
+from .pg_keeper import PgKeeper
 
 
 class Asker(Protocol):
-    """Whose attempt it is."""
+    """Whose attempt it is.
+
+    is_patient: there is nobody else to ask, so a server that is just being restarted is waited for.
+    """
+
+    @property
+    def is_patient(self) -> bool: ...
 
     def ended(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """The request is over, and not because it was given up."""
@@ -30,30 +39,42 @@ class Attempt:
 
     __slots__ = ("_asker", "_exchange", "_is_probe", "member", "started")
 
-    def __init__(self, asker: Asker, ask: Ask, member: ClusterMember, now: float) -> None:
+    def __init__(self, asker: Asker, ask: Ask | Sql, member: ClusterMember, now: float) -> None:
         self._asker = asker
         self.member = member
         self.started = now
         self._is_probe = member.asked(now)
-        self._exchange = HttpExchange(member.keeper, ask, self._done)
+        self._exchange = self._exchange_of(ask, asker.is_patient)
 
     def start(self) -> None:
         """Ask; `Asker.ended` may be called before this returns."""
         self._exchange.start()
 
-    def give_up(self, now: float) -> None:
+    def give_up(self) -> None:
         """Nobody waits for it any longer."""
-        was_heard = self._exchange.is_heard
-        self._exchange.cancel()
-        elapsed = now - self.started
-        if was_heard:
-            self.member.cancelled(self._is_probe, elapsed, now)
-        else:
-            self.member.unheard(self._is_probe, elapsed, now, random.random())
+        self._exchange.abandon(self._left)
 
-    def lose(self, now: float) -> None:
+    def lose(self) -> None:
         """Another member was faster, which is no failure of this one."""
-        self._exchange.cancel()
+        self._exchange.abandon(self._lost)
+
+    def _exchange_of(self, ask: Ask | Sql, is_patient: bool) -> Exchange:
+        keeper = self.member.keeper
+        if isinstance(ask, Sql):
+            assert isinstance(keeper, PgKeeper)
+            return PgExchange(keeper, ask, self._done, is_patient)
+        assert isinstance(keeper, ConnectionKeeper)
+        return HttpExchange(keeper, ask, self._done)
+
+    def _left(self, is_alive: bool) -> None:
+        now = time.monotonic()
+        if is_alive:
+            self.member.cancelled(self._is_probe, now - self.started, now)
+        else:
+            self.member.unheard(self._is_probe, now - self.started, now, random.random())
+
+    def _lost(self, is_alive: bool) -> None:
+        now = time.monotonic()
         self.member.cancelled(self._is_probe, now - self.started, now)
 
     def _done(self, outcome: Outcome) -> None:

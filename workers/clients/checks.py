@@ -52,6 +52,7 @@ class Watch:
         self.identity = digest(f"{member.cluster}/{member.node}".encode()) | 1  # never 0
         self._loop = loop
         limits = ClientLimits(connect_timeout=TIMEOUT, response_size=RESPONSE_MAX)
+        assert isinstance(member.keeper, ConnectionKeeper)
         self._keeper = ConnectionKeeper(loop, member.keeper.address, 1, limits)
         self._seen: tuple[bool, int] | None = None
         self._failures = 0  # in a row, of the checks of this worker
@@ -104,7 +105,7 @@ class Watch:
         self._timer.cancel()
         if outcome.status is not Status.NORMAL:
             self._judge(row, outcome.msg)
-        elif not 200 <= outcome.code < 400:
+        elif not 200 <= int(outcome.code) < 400:
             self._judge(row, f"{self.member.node} answers {self.check.path} with {outcome.code}")
         else:
             self._judge(row, "")

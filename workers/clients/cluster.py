@@ -16,6 +16,7 @@ from .budget import Budget
 from .health import FAILURES, Health
 from .keeper import ConnectionKeeper
 from .latencies import Latencies
+from .pg_keeper import PgKeeper
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class ClusterMember:
     and so has no news to log.
     """
 
-    keeper: ConnectionKeeper
+    keeper: ConnectionKeeper | PgKeeper
     load: Load
     cluster: str = ""
     health: Health = field(default_factory=Health)

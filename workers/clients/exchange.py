@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
-from skitai.engine import Ask
+from skitai.engine import Answer, Ask
 from skitai.results import Status
 
 from .http_connection import HttpConnection
@@ -24,16 +25,30 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended.
 
     was_sent: bytes of the request may have reached the server. is_ours: it failed on this side,
-    which tells nothing of the server.
+    which tells nothing of the server. answer: of a database.
     """
 
     status: Status
-    code: int
+    code: int | str
     msg: str
     fields: tuple[tuple[bytes, bytes], ...]
     body: bytes
     was_sent: bool
     is_ours: bool = False
+    answer: Answer | None = None
+
+
+Done = Callable[[Outcome], None]
+
+
+class Exchange(Protocol):
+    """One ask on one server. What it was made with, a `Done`, is called once, unless it is given up."""
+
+    def start(self) -> None:
+        """Ask; it may be over before this returns."""
+
+    def abandon(self, told: Callable[[bool], None]) -> None:
+        """Give up. told: called once, maybe later, with whether the server has shown that it lives."""
 
 
 class HttpExchange:
@@ -49,12 +64,12 @@ class HttpExchange:
         "_sent_at",
     )
 
-    def __init__(self, keeper: ConnectionKeeper, ask: Ask, done: Callable[[Outcome], None]) -> None:
+    def __init__(self, keeper: ConnectionKeeper, ask: Ask, done: Done) -> None:
         self._keeper = keeper
         self._ask = ask
         # Let go when it is over: whoever asks holds this exchange as well, and a circle of the two
         # for each request would be for the garbage collector to find.
-        self._done: Callable[[Outcome], None] | None = done
+        self._done: Done | None = done
         self._connection: HttpConnection | None = None
         self._sending: Sending | None = None
         self._sent_at = 0.0  # monotonic
@@ -71,6 +86,12 @@ class HttpExchange:
             self._leave(self._connection)
         else:
             self._keeper.forget(self)
+
+    def abandon(self, told: Callable[[bool], None]) -> None:
+        """`Exchange`."""
+        is_heard = self.is_heard
+        self.cancel()
+        told(is_heard)
 
     @property
     def is_heard(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from skitai import redirect
-from skitai.engine import Call, Origin, Reply
+from skitai.engine import Ask, Call, Origin, Reply
 from skitai.redirect import NotFollowed
 from skitai.results import Status
 
@@ -22,6 +22,7 @@ from .attempt import Attempt
 from .cluster import ClusterMember
 from .dial import Address
 from .exchange import Outcome
+from .keeper import ConnectionKeeper
 from .leg import Land, abandoned
 
 
@@ -40,6 +41,8 @@ class Journey:
         "_reply",
     )
 
+    is_patient = True
+
     def __init__(
         self,
         call: Call,
@@ -48,10 +51,12 @@ class Journey:
         member_of: Callable[[Origin], ClusterMember],
         land: Land,
     ) -> None:
+        assert isinstance(call.ask, Ask)  # databases redirect nobody
         self._call = call
         self._ask = call.ask
         self._reply = reply
         self._member = member
+        assert isinstance(member.keeper, ConnectionKeeper)
         self._origin = _origin(member.keeper.address)
         self._member_of = member_of
         self._land = land
@@ -62,7 +67,8 @@ class Journey:
         """Go where the reply says."""
         reply = self._reply
         try:
-            hop = redirect.hop(self._ask, self._origin, reply.code, reply.fields, self._followed)
+            code = int(reply.code)
+            hop = redirect.hop(self._ask, self._origin, code, reply.fields, self._followed)
         except NotFollowed as error:
             self._land(
                 self._call, replace(reply, status=Status.FAILED, msg=f"{reply.node} {error}")
@@ -83,7 +89,7 @@ class Journey:
     def cancel(self, now: float) -> None:
         """Give up; nothing lands."""
         if self._attempt is not None:
-            self._attempt.give_up(now)
+            self._attempt.give_up()
             self._attempt = None
 
     def give_up(self, now: float) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from skitai.engine import Call, Members, Reply
+from skitai.engine import Call, DatabaseMembers, Members, Reply
 from skitai.results import Status
 
 from .attempt import Attempt
@@ -31,6 +31,8 @@ class Leg:
     """index: the place of its reply among those of the call."""
 
     __slots__ = ("_attempt", "_call", "_index", "_land", "_member")
+
+    is_patient = True
 
     def __init__(self, call: Call, index: int, member: ClusterMember, land: Land) -> None:
         self._call = call
@@ -47,7 +49,7 @@ class Leg:
     def cancel(self, now: float) -> None:
         """Give up; nothing lands."""
         if self._attempt is not None:
-            self._attempt.give_up(now)
+            self._attempt.give_up()
             self._attempt = None
 
     def give_up(self, now: float) -> None:
@@ -86,7 +88,7 @@ class Choice:
         self,
         loop: asyncio.AbstractEventLoop,
         call: Call,
-        target: Members,
+        target: Members | DatabaseMembers,
         cluster: Cluster,
         land: Land,
     ) -> None:
@@ -100,6 +102,11 @@ class Choice:
         self._tried: list[ClusterMember] = []
         self._out: list[Attempt] = []
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_patient(self) -> bool:
+        """`Asker`."""
+        return len(self._cluster.members) == 1
 
     def start(self) -> None:
         """Ask the member that the balance chooses."""
@@ -116,7 +123,7 @@ class Choice:
         """Give up; nothing lands."""
         self._stop_timer()
         while self._out:
-            self._out.pop().give_up(now)
+            self._out.pop().give_up()
 
     def give_up(self, now: float) -> None:
         """Give up, and say so to whoever may ask later."""
@@ -160,7 +167,7 @@ class Choice:
         first = winner if winner.member is self._tried[0] else None
         while self._out:
             loser = self._out.pop()
-            loser.lose(now)
+            loser.lose()
             if loser.member is self._tried[0]:
                 first = loser
         if first is not None:
@@ -218,4 +225,5 @@ def _reply(
         outcome.body,
         now - call.sent_at,
         retries,
+        outcome.answer,
     )
