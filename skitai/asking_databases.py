@@ -76,7 +76,7 @@ class AskingDatabases:
         cache: float | None = None,
         stale: float = 0.0,
     ) -> SqlHandle:
-        """One member of a cluster of databases, chosen by load; another one if it cannot be reached.
+        """One member of a cluster of databases, by load; another one if it cannot be reached.
 
             s = was.dlb("mydb")
             s.execute("SELECT name FROM cities")

@@ -182,6 +182,6 @@ def encoded(piece: Any) -> bytes:
 
 
 def _escaped(value: bytes) -> bytes:
-    if not value.translate(None, _SPECIAL) == value:
+    if value.translate(None, _SPECIAL) != value:
         return b"".join([_ESCAPES.get(each, bytes((each,))) for each in value])
     return value

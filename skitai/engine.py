@@ -47,7 +47,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class DatabaseServer(msgspec.Struct, frozen=True):
-    """A database that a call names by itself. unix: directory of the socket, "" for host and port."""
+    """A database that a call names by itself. unix: directory of the socket, if it has one."""
 
     host: str
     port: int
@@ -154,8 +154,8 @@ class Sql(msgspec.Struct, frozen=True):
 
     text: with $1, $2 and so on. params: None if it has no placeholders at all. types: the OID of
     each, 0 for one that the server infers. formats: 0 is text, 1 binary. idempotent: it only reads,
-    so it may be sent again after bytes went out. request: for whom it is sent, as reports name it;
-    not part of what is asked.
+    so it may be sent again after bytes went out. request: for whom it is sent, said: what the app
+    has written, as reports name them; neither is part of what is asked.
     """
 
     text: bytes
@@ -164,6 +164,7 @@ class Sql(msgspec.Struct, frozen=True):
     formats: tuple[int, ...]
     idempotent: bool
     request: Any = None
+    said: str = ""
 
     follow: ClassVar[int] = 0  # as an `Ask` has it: there are no redirects
 

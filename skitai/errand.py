@@ -119,8 +119,8 @@ class Errand:
         """The request is answered: whatever is still open was forgotten, and is ended."""
         for holding in list(self._held):
             log.warning(
-                "%s %s: %s has left a transaction open, which is rolled back; open it by `with`, and"
-                " take a stream of rows to its end",
+                "%s %s: %s has left a transaction open, which is rolled back; open it by `with`,"
+                " and take a stream of rows to its end",
                 self._request.method,
                 self._request.path,
                 handler,

@@ -116,7 +116,7 @@ class Store(Protocol):
 
 
 def key_of(call: Call) -> Key | None:
-    """The key of a call; None for one whose replies are not kept: with an upload, in a transaction."""
+    """The key of a call; None for one with an upload, or in a transaction: they are not kept."""
     target, ask = call.target, call.ask
     whom: Origin | DatabaseServer | tuple[str, Reach]
     if isinstance(target, Members | DatabaseMembers):

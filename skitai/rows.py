@@ -1,8 +1,8 @@
 """What a database has answered, as results. Pure, on the thread that waits, never on the loop.
 
-An answer comes as psycopg's result, straight from the connection, or packed into bytes: by the result
-cache, which may share it with other workers, and by scripts of tests. Either way each who asks reads
-rows of its own, so nobody sees what another makes of them.
+An answer comes as psycopg's result, straight from the connection, or packed into bytes: by the
+result cache, which may share it with other workers, and by scripts of tests. Either way each who
+asks reads rows of its own, so nobody sees what another makes of them.
 """
 
 from __future__ import annotations
@@ -99,6 +99,11 @@ def pack(content: Packed) -> bytes:
     return _pack(content)
 
 
+def unpack(data: bytes) -> Packed:
+    """The other way round."""
+    return _unpack(data)
+
+
 def error_of(result: PGresult) -> tuple[str, str]:
     """(SQLSTATE, what the server says with the place in the statement) of an error."""
 
@@ -112,9 +117,8 @@ def error_of(result: PGresult) -> tuple[str, str]:
     place = field(DiagnosticField.STATEMENT_POSITION)
     if place:
         parts.append(f"at character {place} of the statement")
-    for which in (DiagnosticField.MESSAGE_DETAIL, DiagnosticField.MESSAGE_HINT):
-        if more := field(which):
-            parts.append(more)
+    more = field(DiagnosticField.MESSAGE_DETAIL), field(DiagnosticField.MESSAGE_HINT)
+    parts += [each for each in more if each]
     return field(DiagnosticField.SQLSTATE), "; ".join(parts)
 
 

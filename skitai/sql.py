@@ -53,11 +53,8 @@ def statement(text: str, params: Params, *, is_write: bool = False, request: Any
     """
     is_read = not is_write and _is_read(text)
     if params is None:
-        return Sql(_bytes(text), None, (), (), is_read, request)
-    if len(text) > LONGEST_KEPT:
-        shape = shape_of.__wrapped__(text)
-    else:
-        shape = shape_of(text)
+        return Sql(_bytes(text), None, (), (), is_read, request, text)
+    shape = shape_of(text) if len(text) <= LONGEST_KEPT else shape_of.__wrapped__(text)
     values = _values(shape, params)
     transformer = transformer_of_thread()
     try:
@@ -71,6 +68,7 @@ def statement(text: str, params: Params, *, is_write: bool = False, request: Any
         tuple(map(int, transformer.formats or ())),
         is_read,
         request,
+        text,
     )
 
 

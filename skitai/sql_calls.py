@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from skitai import rows, sql
 from skitai.collecting import Filter
 from skitai.engine import DatabaseMembers, DatabaseServer, Engine, Held, Reach

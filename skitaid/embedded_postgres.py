@@ -1,7 +1,7 @@
 """A PostgreSQL of our own, from a wheel: for the demo and for tests, never for data that matters.
 
-One server per directory, in which its data and its unix socket are. It is a child of this process and
-writes nothing to disk in a hurry. PostgreSQL does not run as root: started by root it runs as
+One server per directory, in which its data and its unix socket are. It is a child of this process
+and writes nothing to disk in a hurry. PostgreSQL does not run as root: started by root it runs as
 `nobody`, and its programs are copied into the directory if that user cannot reach them.
 """
 
@@ -142,7 +142,7 @@ class EmbeddedPostgres:
                     self.stop(signal.SIGKILL)
                     last = self._log.read_text(errors="replace").strip().split("\n")[-3:]
                     raise SkitaidError(
-                        f"PostgreSQL does not start on port {self.port}: {error}; its log ends with "
+                        f"no PostgreSQL on port {self.port}: {error}; its log ends with "
                         + " / ".join(last)
                     ) from None
             time.sleep(0.02)

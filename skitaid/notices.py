@@ -25,5 +25,3 @@ def _notices(settings: Settings) -> Iterator[str]:
                 f"{route.where}: {route.prefix} = @{route.cluster}: there is no reverse proxy yet;"
                 " its requests are answered with 501"
             )
-    for cluster in inner.database_clusters.values():
-        yield f"{cluster.where}: [@{cluster.name}]: apps cannot ask databases yet"

@@ -1,4 +1,4 @@
-"""A PostgreSQL for tests: one for all of a run, or one of its own for a test that does things to it.
+"""A PostgreSQL for tests: one for all of a run, or one of its own for who does things to it.
 
 `SKITAI_TEST_PG=host:port:user:password` names a server that is used as the common one instead.
 """

@@ -1,7 +1,7 @@
 """Which databases can be asked: the clusters of the conf, and whoever a call names.
 
-Runs on the loop, but for `nodes`, of which other threads read what does not change. A database named
-by a call is remembered, with its connections, until there are too many of them.
+Runs on the loop, but for `nodes`, which reads what does not change. A database named by a call is
+remembered, with its connections, until there are too many of them.
 """
 
 from __future__ import annotations

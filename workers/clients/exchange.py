@@ -42,13 +42,13 @@ Done = Callable[[Outcome], None]
 
 
 class Exchange(Protocol):
-    """One ask on one server. What it was made with, a `Done`, is called once, unless it is given up."""
+    """One ask on one server. The `Done` it was made with is called once, unless it is given up."""
 
     def start(self) -> None:
         """Ask; it may be over before this returns."""
 
     def abandon(self, told: Callable[[bool], None]) -> None:
-        """Give up. told: called once, maybe later, with whether the server has shown that it lives."""
+        """Give up. told: called once, maybe later, with whether the server is known to live."""
 
 
 class HttpExchange:

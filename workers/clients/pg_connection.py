@@ -29,6 +29,7 @@ from .pg_prepared import Key, Prepared
 COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 
 _STALE_PLAN = (b"0A000", b"26000")  # a prepared statement that the server has to be told anew
+_GUESS = " This probably means"  # what libpq supposes after saying what it knows
 _IDLE = TransactionStatus.IDLE
 _ERROR = ExecStatus.FATAL_ERROR
 _SQLSTATE = DiagnosticField.SQLSTATE
@@ -60,8 +61,8 @@ class Home(Protocol):
 class PgConnection:
     """One connection. Times are monotonic.
 
-    expires: when it is old. free_at: when it was put down. since: when it was taken up. ended: why it
-    is closed, "" if we did it; code: the SQLSTATE of that.
+    expires: when it is old. free_at: when it was put down. since: when it was taken up. ended: why
+    it is closed, "" if we did it; code: the SQLSTATE of that.
     """
 
     __slots__ = (
@@ -329,4 +330,5 @@ def _key(sql: Sql) -> Key:
 
 def plain(error: BaseException) -> str:
     """What libpq or the system says, as part of a sentence in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split()).partition(_GUESS)[0]
+    return said.removeprefix("consuming input failed: ") or type(error).__name__

@@ -51,7 +51,7 @@ async def copy_in(
     ask: Sql,
     pieces: AsyncIterator[bytes],
 ) -> PGresult:
-    """Send pieces. An error of the server is a result. Raises TransactionFailed, or what they raise.
+    """Send pieces. An error of the server is a result. Raises TransactionFailed, or as they do.
 
     What is not sent to its end is refused by us, so the server keeps nothing of it.
     """

@@ -17,6 +17,7 @@ from skitai.results import Status
 from .exchange import Done, Outcome
 from .pg_connection import PgConnection
 from .pg_keeper import PgKeeper
+from .pg_waiting import Ending
 
 OK = 200  # as of a page; `skitai.rows` gives errors their SQLSTATE
 
@@ -79,9 +80,12 @@ class PgExchange:
         self._finish(Outcome(Status.FAILED, connection.code or 0, msg, (), b"", was_sent=True))
 
     def copying(self, status: int) -> None:
-        connection = self._connection
+        connection, self._connection = self._connection, None
         assert connection is not None
-        connection.close()
+        connection.hand_over(Ending(self._keeper.loop))
+        connection.close()  # or it would wait for data, or send it
+        msg = f"{self._keeper.node}: COPY wants a transaction: tx.copy_in(...), tx.copy_out(...)"
+        self._finish(Outcome(Status.FAILED, 0, msg, (), b"", was_sent=True, is_ours=True))
 
     def _finish(self, outcome: Outcome) -> None:
         done, self._done = self._done, None

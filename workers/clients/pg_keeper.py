@@ -3,8 +3,8 @@
 Runs on the loop. Opens, hands out, takes back, closes those that are idle for long or old.
 
 Its law:
-- A connection is put down only when the server says that no transaction is open and nothing runs. What
-  is left behind in another state is cleaned first: cancelled, rolled back, or else closed.
+- A connection is put down only when the server says that no transaction is open and nothing runs.
+  What is left behind in another state is cleaned first: cancelled, rolled back, or else closed.
 - One that breaks makes the others suspect: all idle ones are asked at once whether they live.
 - A server that has just been there and does not take connections is being restarted, as a rule: for
   `RESTART` those who have nobody else to ask wait for it instead of failing.
@@ -25,7 +25,7 @@ from skitai.engine import DatabaseServer, Sql
 from skitaid.workers.settings import DatabaseAccess, DatabaseLimits
 
 from . import pg_dial
-from .pg_connection import PgConnection, plain
+from .pg_connection import PgConnection
 from .pg_prepared import Key
 from .pg_report import Figures, holders
 from .pg_waiting import Ending
@@ -41,6 +41,7 @@ PACE = 4  # connections being opened at one time: each makes the server start a 
 HOT = 5  # times that a statement comes before it is prepared, as with psycopg
 HOT_MAX = 2000  # statements that are counted
 SWEEP = 1.0  # seconds
+CROWDED = 0.5  # seconds in vain after which the log says who has the connections
 SPREAD = 0.1  # of the lifetime
 
 ROLLBACK = Sql(b"ROLLBACK", None, (), (), False)
@@ -50,8 +51,8 @@ NOTHING = Sql(b"", None, (), (), False)
 class Waiter(Protocol):
     """Someone who wants a connection.
 
-    is_patient: a server that is being restarted is waited for. since: the keeper's; when it began to
-    wait, monotonic.
+    is_patient: a server that is being restarted is waited for. since: the keeper's: when it began
+    to wait, monotonic.
     """
 
     is_patient: bool
@@ -131,9 +132,14 @@ class PgKeeper:
     def clean(self, connection: PgConnection, told: Callable[[bool], None]) -> None:
         """End whatever was begun on it, then take it back, or close it.
 
-        told: called once, with whether the server is alive.
+        Whoever has a statement running is not told how it ends. told: called once, with whether the
+        server is alive.
         """
-        self._spawn(self._clean(connection, told))
+        running: Ending | None = None
+        if connection.is_busy:
+            running = Ending(self.loop)
+            connection.hand_over(running)
+        self._spawn(self._clean(connection, running, told))
 
     def close(self) -> None:
         """Close all. For the end of the worker."""
@@ -226,15 +232,14 @@ class PgKeeper:
 
     # --- cleaning ---
 
-    async def _clean(self, connection: PgConnection, told: Callable[[bool], None]) -> None:
+    async def _clean(
+        self, connection: PgConnection, running: Ending | None, told: Callable[[bool], None]
+    ) -> None:
         try:
             async with asyncio.timeout(CLEAN_TIMEOUT):
-                was_busy = connection.is_busy
-                if was_busy:
-                    ending = Ending(self.loop)
-                    connection.hand_over(ending)
+                if running is not None:
                     await connection.raw.cancel_safe(timeout=CLEAN_TIMEOUT)
-                    await ending.over
+                    await running.over
                 if not connection.is_closed and not connection.is_clean:
                     ending = Ending(self.loop)
                     connection.start(ending, ROLLBACK)
@@ -245,7 +250,7 @@ class PgKeeper:
             )
             told(False)
             return
-        if was_busy and self._is_pooled and not connection.is_closed:
+        if running is not None and self._is_pooled and not connection.is_closed:
             connection.close()  # the pooler passes a cancel on when it likes: it might hit the next
         if not connection.is_closed:
             self.freed(connection)
@@ -303,7 +308,7 @@ class PgKeeper:
     def _tell_of_crowd(self, waiter: Waiter) -> None:
         """Somebody has waited in vain: say who has the connections, now and then."""
         now = time.monotonic()
-        if now - waiter.since < SWEEP or now - self._told_of_crowd < 10 * SWEEP:
+        if now - waiter.since < CROWDED or now - self._told_of_crowd < 10 * SWEEP:
             return
         self._told_of_crowd = now
         log.warning("%s: %s", self.node, self._crowd(waiter))

@@ -58,7 +58,7 @@ def _user(connection: PgConnection) -> str:
     sql = connection.sql
     if sql is None:
         return "nobody"
-    text = " ".join(sql.text.decode("utf-8", "replace").split())
+    text = " ".join((sql.said or sql.text.decode("utf-8", "replace")).split())
     shown = text if len(text) <= STATEMENT_MAX else f"{text[:STATEMENT_MAX]}..."
     request = sql.request
     who = "nobody known" if request is None else f"{request.method} {request.path}"
