@@ -98,11 +98,11 @@ def test_clusters_of_a_good_conf(home: str) -> None:
     result = skitaid("--etc", home, "check", "web")
     summary, *notices = result.stdout.splitlines()
     assert summary.endswith(
-        ", /far = @web; clusters @web (2 http members), @db (1 postgresql member)"
+        ", /far = @web; clusters @web (2 http members), @db (1 postgresql member,"
+        " at most 32 connections to each server, 64 while workers change)"
     )
-    assert len(notices) == 2
+    assert len(notices) == 1
     assert "not yet: " in notices[0] and "/far = @web: there is no reverse proxy" in notices[0]
-    assert "[@db]: apps cannot ask databases yet" in notices[1]
     assert "hunter2" not in result.stdout
 
 
