@@ -35,6 +35,7 @@ from skitai.request import Request
 
 log = logging.getLogger(__name__)
 
+STATEMENT_MAX = 200  # characters in the log
 NEVER = math.inf
 RESERVE = 0.05  # of the time a request has: kept back for an answer made of what is there by then
 
@@ -47,7 +48,9 @@ _CROWD = 32  # calls on the list at which those that are over are taken off it
 
 
 class Holding(Protocol):
-    """What must not outlive the request: a transaction."""
+    """What must not outlive the request: a transaction. last: what was done last, for the log."""
+
+    last: str
 
     def end(self, why: str) -> None:
         """End it now. From any thread."""
@@ -120,10 +123,11 @@ class Errand:
         for holding in list(self._held):
             log.warning(
                 "%s %s: %s has left a transaction open, which is rolled back; open it by `with`,"
-                " and take a stream of rows to its end",
+                " and take a stream of rows to its end. Its last statement was %s",
                 self._request.method,
                 self._request.path,
                 handler,
+                holding.last[:STATEMENT_MAX],
             )
             holding.end("its request was answered")
         self._held.clear()

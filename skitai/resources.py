@@ -83,6 +83,15 @@ class Member(Protocol):
     def is_ejected(self) -> bool:
         """It has failed, and is left alone for a while."""
 
+    @property
+    def pool(self) -> dict[str, Any]:
+        """Of a database: its connections from this worker, as names and numbers; else empty.
+
+        cap, size, idle, busy, opening: connections. waiting: calls that want one; waited: how many
+        have, so far. opened, closed_by_age: so far. last_error, last_error_at: a sentence, and
+        when, in epoch seconds.
+        """
+
 
 class Cluster(Resource, Protocol):
     """One of `was.clusters`: `[@name]` of the conf."""

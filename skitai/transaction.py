@@ -76,6 +76,7 @@ class Transaction:
         self._failure: Result | None = None  # the first
         self._is_open = False
         self._savepoints = 0
+        self.last = ""  # what was sent last, for the log
 
     # --- what is done in it ---
 
@@ -92,6 +93,7 @@ class Transaction:
 
     def send(self, ask: Sql, timeout: float | None = None) -> Statement:
         """The same for a statement that is made ready."""
+        self.last = ask.said
         return self._statement(ask, self._decode, timeout)
 
     @contextmanager

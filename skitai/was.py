@@ -153,7 +153,7 @@ class WAS(Asking, AskingDatabases):
 
     @property
     def cluster(self) -> Mapping[str, Cluster]:
-        """The same as `was.clusters`: the HTTP clusters of the conf, by name without the @."""
+        """The same as `was.clusters`: the clusters of the conf, by name without the @."""
         return self.clusters
 
     def status(self) -> dict[str, Any]:

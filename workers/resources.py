@@ -17,6 +17,8 @@ from skitai.wasc import Wasc
 
 from .clients.cluster import Cluster, ClusterMember
 from .clients.flights import Flights
+from .clients.pg_keeper import PgKeeper
+from .clients.pg_report import report
 from .scoreboard import Field, Slot
 from .settings import AppRoute, Settings
 from .threads import HandlerThreads
@@ -150,6 +152,7 @@ class Member:
     weight: int
     in_flight: int
     is_ejected: bool
+    pool: dict[str, Any]
 
 
 class ClusterView:
@@ -167,7 +170,7 @@ class ClusterView:
 
 
 class Clusters(Mapping[str, ClusterView]):
-    """The HTTP clusters of the conf, by name without the @."""
+    """The clusters of the conf, by name without the @."""
 
     def __init__(self, clusters: Mapping[str, Cluster]) -> None:
         self._views = {name: ClusterView(each) for name, each in clusters.items()}
@@ -187,4 +190,6 @@ class Clusters(Mapping[str, ClusterView]):
 
 def _member(member: ClusterMember) -> Member:
     load = member.load
-    return Member(member.node, load.weight, load.in_flight, bool(member.health.ejections))
+    keeper = member.keeper
+    pool = report(keeper.pool, keeper.figures) if isinstance(keeper, PgKeeper) else {}
+    return Member(member.node, load.weight, load.in_flight, bool(member.health.ejections), pool)

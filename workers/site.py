@@ -97,7 +97,8 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
-        clusters = self._fanout.clusters
+        groups = {name: group.all for name, group in databases.groups.items()}
+        clusters = {**self._fanout.clusters, **groups}
         resources.register(
             self._wasc,
             settings,

@@ -13,6 +13,7 @@ Its law:
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -68,8 +69,8 @@ class PgConnection:
     __slots__ = (
         "_at_end",
         "_fd",
+        "_hangup",
         "_home",
-        "_is_reading",
         "_is_writing",
         "_loop",
         "_prepared",
@@ -81,6 +82,7 @@ class PgConnection:
         "expires",
         "free_at",
         "is_closed",
+        "is_reading",
         "pgconn",
         "raw",
         "since",
@@ -97,13 +99,15 @@ class PgConnection:
         self._loop = loop
         self._home = home
         self._fd = raw.fileno()
+        self._hangup = select.poll()  # tells of errors alone
+        self._hangup.register(self._fd, 0)
         self._user: User | None = None
         self._sql: Sql | None = None
         self._result: PGresult | None = None
         self._at_end: Callable[[PGresult], bool] | None = None
         self._prepared = Prepared()
         self._is_writing = False
-        self._is_reading = False
+        self.is_reading = False
         self.raw = raw
         self.pgconn: PGconn = raw.pgconn
         self.when_drained: Callable[[], None] | None = None
@@ -117,6 +121,9 @@ class PgConnection:
 
     def start(self, user: User, sql: Sql) -> None:
         """Send a statement. The user may be told before this returns."""
+        if self.is_closed:  # as a session may find it after a COPY that broke
+            user.broke(self.ended or "the connection was closed")
+            return
         self._user = user
         self._sql = sql
         self._do(self._send)
@@ -165,8 +172,8 @@ class PgConnection:
 
     def read(self, is_wanted: bool) -> None:
         """Whether to read what comes."""
-        if is_wanted != self._is_reading:
-            self._is_reading = is_wanted
+        if is_wanted != self.is_reading:
+            self.is_reading = is_wanted
             if is_wanted:
                 self._loop.add_reader(self._fd, self._readable)
             else:
@@ -269,6 +276,7 @@ class PgConnection:
         else:
             if is_all:
                 self._drained()
+            self._read_on_after_errors()
 
     def _drained(self) -> None:
         told, self.when_drained = self.when_drained, None
@@ -278,29 +286,43 @@ class PgConnection:
     # --- receiving ---
 
     def _readable(self) -> None:
+        if not self.is_reading:  # closed meanwhile, or lent
+            return
         pgconn = self.pgconn
         try:
             pgconn.consume_input()
             if self._user is not None:
-                self._take_results()
+                if self._take_results():
+                    return
             else:  # notices are logged by psycopg; what others notify, nobody here listens for
                 while pgconn.notifies() is not None:
                     pass
+            self._read_on_after_errors()
         except psycopg.Error as error:
             self.close(*(self._last_words() or (plain(error), "")))
 
-    def _take_results(self) -> None:
+    def _read_on_after_errors(self) -> None:
+        """libuv stops to watch a socket when that has an error, after telling it this one time.
+
+        So if there is more to read, up to the end, nobody would tell.
+        """
+        if not self.is_closed and self._hangup.poll(0):
+            self._loop.call_soon(self._readable)
+
+    def _take_results(self) -> bool:
+        """Whether the statement is over, or somebody else reads on."""
         pgconn = self.pgconn
         while not pgconn.is_busy():
             result = pgconn.get_result()
             if result is None:
                 self._ended()
-                return
+                return True
             self._result = result
             if result.status in COPYING:
                 assert self._user is not None
                 self._user.copying(result.status)
-                return
+                return True
+        return False
 
     def _ended(self) -> None:
         """The server is ready for another statement."""

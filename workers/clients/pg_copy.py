@@ -79,11 +79,25 @@ async def copy_out(
     copying = await _begun(connection, loop, ask, ExecStatus.COPY_OUT)
     if not isinstance(copying, Copying):
         raise _refused(copying)
+    try:
+        async for piece in _taken(connection, loop):
+            yield piece
+    finally:
+        if not copying.over.done() and not connection.is_reading:
+            connection.close()  # cheaper than to read what nobody wants
+    result = _result(await copying.over, copying)
+    if result.status == _ERROR:
+        raise _refused(result)
+
+
+async def _taken(connection: PgConnection, loop: asyncio.AbstractEventLoop) -> AsyncIterator[bytes]:
+    """All pieces; then the connection reads by itself again."""
     connection.read(False)
     pgconn = connection.pgconn
     gathered: list[bytes] = []
     size = 0
-    while True:
+    count = 1
+    while count >= 0 and not connection.is_closed:
         try:
             count, data = pgconn.get_copy_data(1)
             if count == 0 and not gathered:
@@ -92,21 +106,16 @@ async def copy_out(
                 continue
         except psycopg.Error as error:
             connection.close(plain(error))
-            break
+            return
         if count > 0:
             gathered.append(bytes(data))
             size += count
         if gathered and (count <= 0 or size >= PIECE):
             yield b"".join(gathered)
             gathered, size = [], 0
-        if count < 0:
-            break
     if not connection.is_closed:
         connection.read(True)
         connection.take_results()
-    result = _result(await copying.over, copying)
-    if result.status == _ERROR:
-        raise _refused(result)
 
 
 async def _begun(

@@ -155,12 +155,12 @@ class PgKeeper:
 
     def gone(self, connection: PgConnection) -> None:
         """`Home`."""
+        if self.pool.lost(connection) and not self._is_closed:
+            self._open()
         if connection.ended:
             self._was_up = time.monotonic()
             self._failed(f"{self.node}: {connection.ended}")
             self._suspect()
-        if self.pool.lost(connection) and not self._is_closed:
-            self._open()
 
     def is_hot(self, key: Key) -> bool:
         """`Home`."""
