@@ -37,7 +37,7 @@ def _as_text(value: Any) -> str:
     """What PostgreSQL has a type for and JSON has not."""
     if isinstance(value, _TEXTUAL):
         return str(value)
-    raise NotImplementedError  # msgspec says which type it is
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 
 
 _encode = msgspec.json.Encoder(enc_hook=_as_text).encode

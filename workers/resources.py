@@ -166,7 +166,7 @@ class ClusterView:
         return tuple(_member(each) for each in self._cluster.members)
 
     def status(self) -> dict[str, Any]:
-        return {"members": [asdict(_member(each)) for each in self._cluster.members]}
+        return {"members": [_status(_member(each)) for each in self._cluster.members]}
 
 
 class Clusters(Mapping[str, ClusterView]):
@@ -186,6 +186,13 @@ class Clusters(Mapping[str, ClusterView]):
 
     def status(self) -> dict[str, Any]:
         return {name: each.status() for name, each in self._views.items()}
+
+
+def _status(member: Member) -> dict[str, Any]:
+    status = asdict(member)
+    if not member.pool:
+        del status["pool"]
+    return status
 
 
 def _member(member: ClusterMember) -> Member:
