@@ -95,6 +95,23 @@ def measure(sides: Sequence[Side], rounds: int, seconds: float, connections: int
 
 
 @contextmanager
+def upstream(count: int = 100) -> Iterator[list[int]]:
+    """The servers that are asked, each a port of one process on the load's core."""
+    listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(count)]
+    numbers = [each.fileno() for each in listeners]
+    process = subprocess.Popen(
+        python(str(APPS / "upstream.py"), *map(str, numbers)),
+        pass_fds=numbers,
+        preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
+    )
+    try:
+        yield [each.getsockname()[1] for each in listeners]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
 def running(side: Side) -> Iterator[int]:
     """The server, pinned to its core, for the time of the block; gives its port."""
     port = free_port()
@@ -102,7 +119,7 @@ def running(side: Side) -> Iterator[int]:
         side.command(port), preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
     )
     try:
-        _wait_until_listening(server, port)
+        wait_until_listening(server, port)
         yield port
     finally:
         server.terminate()
@@ -126,7 +143,7 @@ def free_port() -> int:
     return port
 
 
-def _wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         if server.poll() is not None:

@@ -1,31 +1,33 @@
 """Handlers that ask other servers: what a request costs here, and as people do it today.
 
-    python benchmarks/fanout.py [--rounds 3] [--seconds 3] [--only fan,one,slow,map,slots,parked]
+    python benchmarks/fanout.py [--rounds 3] [--seconds 4] [--only client,fan,one,slow]
 
-The server has one core, wrk and the servers that are asked have the other. `us/req` is the CPU time
-that the server spends on a request; on a machine that does other things too, believe that and not
-the rates. Beside us: Starlette + aiohttp on uvicorn, Flask + requests + a thread pool on gunicorn
-(gthread), and, where a handler just waits, a bare WSGI app + urllib3 on granian with 512 threads.
+The server has one core, wrk and the servers that are asked have the other. Beside us: Starlette +
+aiohttp on uvicorn, Flask + requests + a thread pool on gunicorn (gthread), and, where a handler
+just waits, a bare WSGI app + urllib3 on granian with 512 threads. All take turns in one run.
+
+At the end stands what we want of each ratio, and what it was. `us/req` is the CPU time that the
+server spends on a request, and the ratios between sides are of it: on a machine that does other
+things too it holds, where rates do not. What depends on the clock is told as a rate, and is to be
+believed only if the load of the machine, which is printed beside it, was ours alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import socket
-import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import bench
+import client
 import psutil
 from uploads import the_worker
 
-MEMBERS = 100
 WAITING = 512  # client connections of the handlers that wait
 PARKED_SECONDS = 3
 
@@ -35,30 +37,33 @@ Command = Callable[[int], Sequence[str]]
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=int, default=3)
+    options.add_argument("--seconds", type=int, default=4)
     options.add_argument("--only", default=",".join(PARTS), help="some of " + ", ".join(PARTS))
     given = options.parse_args()
-    with upstream() as ports:
+    goals: list[Goal] = []
+    with bench.upstream() as ports:
         os.environ["UPSTREAM"] = ",".join(map(str, ports))
         for name in given.only.split(","):
-            PARTS[name](ports, given.rounds, given.seconds)
+            goals += PARTS[name](ports, given.rounds, given.seconds)
+            print(f"load of the machine: {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"\n{'':58} {'wanted':>9} {'is':>8}")
+    for goal in goals:
+        print(goal)
 
 
-@contextmanager
-def upstream() -> Iterator[list[int]]:
-    """The servers that are asked, each a port of one process on the load's core."""
-    listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(MEMBERS)]
-    numbers = [each.fileno() for each in listeners]
-    process = subprocess.Popen(
-        bench.python(str(bench.APPS / "upstream.py"), *map(str, numbers)),
-        pass_fds=numbers,
-        preexec_fn=lambda: os.sched_setaffinity(0, {bench.LOAD_CORE}),
-    )
-    try:
-        yield [each.getsockname()[1] for each in listeners]
-    finally:
-        process.terminate()
-        process.wait(10)
+@dataclass(frozen=True)
+class Goal:
+    """What we want of a figure: at least `wanted`, or at most."""
+
+    what: str
+    wanted: float
+    value: float
+    at_most: bool = False
+
+    def __str__(self) -> str:
+        is_met = self.value <= self.wanted if self.at_most else self.value >= self.wanted
+        wanted = f"{'<=' if self.at_most else '>='} {self.wanted:g}"
+        return f"{self.what:58} {wanted:>9} {self.value:8.2f}   {'met' if is_met else 'MISSED'}"
 
 
 # --- the sides ---
@@ -108,41 +113,48 @@ STARLETTE = bench.uvicorn("starlette_fanout")
 # --- the parts ---
 
 
-def fan(ports: list[int], rounds: int, seconds: int) -> None:
+def alone(ports: list[int], rounds: int, seconds: int) -> list[Goal]:
+    """The client without a server of ours: see client.py."""
+    costs = client.measure(ports, rounds, 5000 * seconds)
+    client.show(costs)
+    ours = costs["Skitai"]
+    bare = Goal("client: us, x bare httptools", 2.0, ours / costs["bare httptools"], at_most=True)
+    return [bare, Goal("client: aiohttp's us, x ours", 3.0, costs["aiohttp"] / ours)]
+
+
+def fan(ports: list[int], rounds: int, seconds: int) -> list[Goal]:
     """All of 16, and of 3, are asked and waited for."""
-    for count in (16, 3):
+    goals = []
+    for count, wanted in {16: {"Starlette": 8.0, "Flask": 60.0}, 3: {"Starlette": 3.5}}.items():
         path = f"/fan/{count}"
-        compare(
-            f"fan-out {count}, 64 connections",
-            [
-                bench.Side("Skitai, plain handler", skitai(ports), path),
-                bench.Side("Starlette + aiohttp", STARLETTE, path),
-                bench.Side("Flask + requests", gunicorn(16), path),
-            ],
-            (rounds, seconds, 64),
-        )
+        sides = [
+            bench.Side("Skitai, plain handler", skitai(ports), path),
+            bench.Side("Starlette + aiohttp", STARLETTE, path),
+            bench.Side("Flask + requests", gunicorn(16), path),
+        ]
+        compare(f"fan-out {count}, 64 connections", sides, (rounds, seconds, 64))
+        goals += ratios(f"fan-out {count}", sides, wanted)
+    return goals
 
 
-def one(ports: list[int], rounds: int, seconds: int) -> None:
+def one(ports: list[int], rounds: int, seconds: int) -> list[Goal]:
     """One is asked; the same when its answer is kept."""
-    compare(
-        "one call, 64 connections",
-        [
-            bench.Side("Skitai, plain handler", skitai(ports), "/one/fast"),
-            bench.Side("Skitai, kept", skitai(ports), "/cached"),
-            bench.Side("Starlette + aiohttp", STARLETTE, "/one/fast"),
-            bench.Side("Flask + requests", gunicorn(16), "/one/fast"),
-        ],
-        (rounds, seconds, 64),
-    )
+    sides = [
+        bench.Side("Skitai, plain handler", skitai(ports), "/one/fast"),
+        bench.Side("Skitai, kept", skitai(ports), "/cached"),
+        bench.Side("Starlette + aiohttp", STARLETTE, "/one/fast"),
+        bench.Side("Flask + requests", gunicorn(16), "/one/fast"),
+    ]
+    compare("one call, 64 connections", sides, (rounds, seconds, 64))
+    return ratios("one call", sides, {"Starlette": 2.5})
 
 
-def slow(ports: list[int], rounds: int, seconds: int) -> None:
+def slow(ports: list[int], rounds: int, seconds: int) -> list[Goal]:
     """One is asked that takes 100 ms, or 10."""
+    goals = []
     ours = skitai(ports, "threads_max = 600")
-    for milliseconds in (100, 10):
+    for milliseconds, wanted in {100: {}, 10: {"Starlette": 2.5, "granian": 5.0}}.items():
         path = f"/one/{milliseconds}"
-        ceiling = WAITING * 1000 / milliseconds
         sides = [
             bench.Side("Skitai, plain handler", ours, path),
             bench.Side("Starlette + aiohttp", STARLETTE, path),
@@ -150,10 +162,15 @@ def slow(ports: list[int], rounds: int, seconds: int) -> None:
         ]
         title = f"one call of {milliseconds} ms, {WAITING} connections"
         compare(title, sides, (rounds, seconds, WAITING))
+        ceiling = WAITING * 1000 / milliseconds
         print(f"of the ceiling of {ceiling:.0f} req/s: {sides[0].rate / ceiling:.2f}")
+        if milliseconds == 100:
+            goals.append(Goal(f"{title}: share of {ceiling:.0f}/s", 0.9, sides[0].rate / ceiling))
+        goals += ratios(f"one call of {milliseconds} ms", sides, wanted)
+    return goals
 
 
-def wide(ports: list[int], rounds: int, seconds: int) -> None:
+def wide(ports: list[int], rounds: int, seconds: int) -> list[Goal]:
     """What one member of a map costs, of 10 and of 100."""
     sides = {
         count: bench.Side(f"Skitai, {count} members", skitai(ports), f"/fan/{count}")
@@ -162,9 +179,10 @@ def wide(ports: list[int], rounds: int, seconds: int) -> None:
     compare("map, 16 connections", list(sides.values()), (rounds, seconds, 16))
     costs = {count: side.cost / count for count, side in sides.items()}
     print(f"us per member: {costs[10]:.1f} of 10, {costs[100]:.1f} of 100")
+    return [Goal("map: us per member of 100, x of 10", 1.0, costs[100] / costs[10], at_most=True)]
 
 
-def slots(ports: list[int], rounds: int, seconds: int) -> None:
+def slots(ports: list[int], rounds: int, seconds: int) -> list[Goal]:
     """More run slots than are needed, and as many as are."""
     four, lone = skitai(ports, "threads = 4"), skitai(ports, "threads = 1")
     sides = [
@@ -174,10 +192,13 @@ def slots(ports: list[int], rounds: int, seconds: int) -> None:
     compare("hello, 64 connections", sides, (rounds, seconds, 64))
     blocking = [bench.Side("Skitai, 10 ms asleep, threads = 4", four, "/block")]
     compare("handlers that block, 64 connections", blocking, (rounds, seconds, 64))
-    print(f"of 4 x 100 per second: {blocking[0].rate / 400:.2f}")
+    return [
+        Goal("hello: us with threads = 1, x with 4", 0.85, sides[1].cost / sides[0].cost),
+        Goal("handlers asleep for 10 ms: share of 4 x 100/s", 0.9, blocking[0].rate / 400),
+    ]
 
 
-def parked(ports: list[int], rounds: int, seconds: int) -> None:
+def parked(ports: list[int], rounds: int, seconds: int) -> list[Goal]:
     """The memory of handlers that wait."""
     side = bench.Side("Skitai", skitai(ports, "threads_max = 600"), "/hello")
     with bench.running(side) as port:
@@ -189,7 +210,9 @@ def parked(ports: list[int], rounds: int, seconds: int) -> None:
         loading.start()
         most = _most_memory(worker, loading)
         grown = worker.num_threads() - threads
-    print(f"\nparked: {(most - before) / 1024 / grown:.0f} KiB for each of {grown} handlers")
+    each = (most - before) / 1024 / grown
+    print(f"\nparked: {each:.0f} KiB for each of {grown} handlers")
+    return [Goal("parked handlers: KiB of each", 64.0, each, at_most=True)]
 
 
 def _most_memory(worker: psutil.Process, loading: threading.Thread) -> int:
@@ -211,7 +234,25 @@ def compare(title: str, sides: list[bench.Side], load: tuple[int, int, int]) -> 
         print(f"{side.name:40} {side.rate:8.0f} {side.cost:8.1f}   {ratios}")
 
 
-PARTS = {"fan": fan, "one": one, "slow": slow, "map": wide, "slots": slots, "parked": parked}
+def ratios(what: str, sides: list[bench.Side], wanted: dict[str, float]) -> list[Goal]:
+    """Of CPU time: the others' to ours. wanted: by the beginning of a side's name."""
+    return [
+        Goal(f"{what}: us of {side.name}, x ours", least, side.cost / sides[0].cost)
+        for side in sides
+        for name, least in wanted.items()
+        if side.name.startswith(name)
+    ]
+
+
+PARTS = {
+    "client": alone,
+    "fan": fan,
+    "one": one,
+    "slow": slow,
+    "map": wide,
+    "slots": slots,
+    "parked": parked,
+}
 
 if __name__ == "__main__":
     main()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import random
+import ssl
 import threading
 import zlib
 from collections import Counter
@@ -36,10 +37,11 @@ def sum(was):
 class MixedLoad:
     """The clients, as threads. `outcomes` counts; `broken_by` tells whose connections broke."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.outcomes: Counter[str] = Counter()
         self.broken_by: Counter[int | None] = Counter()  # by the pid that had answered before
         self._port = port
+        self._tls = tls
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
@@ -70,11 +72,18 @@ class MixedLoad:
     def _client(self, number: int) -> None:
         keeps = number % 2 == 0
         while not self._over.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+            connection = self._connection()
             try:
                 self._use(connection, keeps)
             finally:
                 connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=PATIENCE, context=self._tls
+        )
 
     def _use(self, connection: http.client.HTTPConnection, keeps: bool) -> None:
         served_by: int | None = None

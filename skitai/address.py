@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from skitai.engine import Origin
@@ -74,17 +75,27 @@ def _host(host: str, url: str) -> str:
         raise WrongUse(f"the host of the URL {url!r} cannot be looked up: {error}") from None
 
 
-def split_cluster(address: str) -> tuple[str, str, str]:
-    """(name, path, query) of "name/rpc2", "@name/page?id=5" or "name".
+class ClusterAddress(NamedTuple):
+    """What "name/rpc2", "@name/page?id=5" or "name" means.
 
-    The path is "" or starts with "/"; the query is "" if there is none. Raises WrongUse for an
-    address without a name.
+    is_xml, is_json: calls of methods, by XML-RPC or by JSON-RPC.
     """
+
+    name: str
+    target: bytes
+    is_xml: bool
+    is_json: bool
+
+
+@lru_cache(maxsize=1024)
+def parse_cluster(address: str) -> ClusterAddress:
+    """Raises WrongUse for an address without a name."""
     place, _, query = address.removeprefix("@").partition("?")
-    name, slash, path = place.partition("/")
+    name, slash, rest = place.partition("/")
     if not name:
         raise WrongUse(f'"{address}" names no cluster; write it as "mysearch/rpc2"')
-    return name, slash + path, query
+    path = slash + rest or "/rpc3"
+    return ClusterAddress(name, request_target(path, query), is_xml_rpc(path), is_json_rpc(path))
 
 
 def is_xml_rpc(path: str) -> bool:

@@ -53,7 +53,8 @@ class Asking:
         params: with POST, PUT and PATCH the body: a mapping is a form, a str or bytes is sent as
             it is, an open file or an iterator of bytes as what it gives. Else, and beside json, the
             query: a mapping, or a str.
-        headers: more header fields, or others than ours.
+        headers: more header fields, or others than ours. With `Transfer-Encoding: chunked` a body
+            that an iterator makes is sent while it is made.
         method: GET, or POST with params or json, if it is not given.
         multipart: params is a form with files: strings, and files open for reading.
         login: "user:password" or a pair, for Basic authentication; those of the URL otherwise.
@@ -149,7 +150,7 @@ class Asking:
             or json.
         For the other arguments see `wget`.
         """
-        members = Members(address.split_cluster(cluster)[0], Reach.ALL)
+        members = Members(address.parse_cluster(cluster).name, Reach.ALL)
         given = asks.given(headers, login)
         keeping = wanted(cache, stale)
         return self._cluster(
@@ -185,7 +186,7 @@ class Asking:
         if not (is_time or hedge is None or hedge == "p95"):
             raise WrongUse(f'hedge = {hedge!r} is neither a number of seconds nor "p95"')
         members = Members(
-            address.split_cluster(cluster)[0],
+            address.parse_cluster(cluster).name,
             Reach.ONE,
             hedge,
             key if key is None or isinstance(key, bytes) else str(key).encode(),
@@ -228,12 +229,10 @@ class Asking:
         multipart: bool,
         keeping: Keeping | None,
     ) -> RpcHandle | PathHandle:
-        _, path, query = address.split_cluster(cluster)
-        target = address.request_target(path or "/rpc3", query)
+        _, target, is_xml, is_json = address.parse_cluster(cluster)
         engine, errand = self._wasc.engine, self._errand()
         is_sent = not (method is None and params is None and json is None)
-        is_xml = address.is_xml_rpc(path)
-        if not (is_xml or not path or address.is_json_rpc(path)):
+        if not (is_xml or is_json):
             page = PathHandle(
                 engine,
                 members,

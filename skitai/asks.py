@@ -14,6 +14,7 @@ from skitai.content_coding import ACCEPTED
 from skitai.engine import Ask, Upload
 from skitai.errors import WrongUse
 from skitai.file_body import FileBody, part_of, spooled
+from skitai.live_body import LiveBody
 from skitai.wire import urlencoded
 
 Headers = Mapping[str, str]
@@ -25,6 +26,8 @@ FOLLOWED = 10  # redirects with `follow = True`; curl has 50, browsers 20, nobod
 _FORM = b"application/x-www-form-urlencoded"
 _BINARY = b"application/octet-stream"
 _JSON = b"application/json"
+
+_CODING = "transfer-encoding"
 
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  # RFC 9110, 9.2.2
@@ -63,6 +66,9 @@ def given(headers: Headers | None, login: Login | None) -> Given:
     names: set[str] = set()
     lines: list[str] = []
     for name, value in (headers or {}).items():
+        if name.lower() == _CODING and value.strip().lower() == "chunked":
+            names.add(_CODING)  # the line is ours to write, if the body is one that can be sent so
+            continue
         try:
             fields.checked_to_send(name, value)
         except ValueError as error:
@@ -118,7 +124,7 @@ def http(
     """
     times = FOLLOWED if follow is True else int(follow)
     if method is None:
-        if params is None and json is None:
+        if params is None and json is None and _CODING not in given.names:
             start = b"GET %b HTTP/1.1\r\n" % target
             return Ask(start, _ours(given) + given.lines, b"", True, True, times, passed)
         method = "POST"
@@ -127,18 +133,24 @@ def http(
         raise WrongUse(f"method={method!r} is none that a server can be asked with")
     kind: bytes = b""
     body: bytes | Upload = b""
+    is_live = _CODING in given.names
     if params is not None and (json is not None or method not in _WITH_BODY):
         target = _with_query(target, params)
     elif params is not None:
-        kind, body = _body(params, multipart=multipart)
+        kind, body = _body(params, multipart=multipart, is_live=is_live)
     if json is not None:
         kind, body = _JSON, _encode(json)
     lines = _ours(given) + given.lines
-    if kind or method in _WITH_BODY:
+    if isinstance(body, LiveBody):
+        lines = b"%bTransfer-Encoding: chunked\r\n" % lines
+    elif is_live:
+        raise WrongUse("Transfer-Encoding: chunked is for a body that an iterator makes")
+    elif kind or method in _WITH_BODY:
         length = len(body) if isinstance(body, bytes) else body.length
+        assert length is not None
         lines = b"%bContent-Length: %d\r\n" % (lines, length)
-        if kind and "content-type" not in given.names:
-            lines = b"%bContent-Type: %b\r\n" % (lines, kind)
+    if kind and "content-type" not in given.names:
+        lines = b"%bContent-Type: %b\r\n" % (lines, kind)
     return Ask(
         b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target),
         lines,
@@ -158,7 +170,9 @@ def get(target: bytes) -> Ask:
 def post(
     target: bytes, kind: bytes, body: bytes, given: Given = NONE_GIVEN, passed: bytes = b""
 ) -> Ask:
-    """A POST of a body of this type."""
+    """A POST of a body of this type. Raises WrongUse if it shall be chunked."""
+    if _CODING in given.names:
+        raise WrongUse("Transfer-Encoding: chunked is for a body that an iterator makes")
     lines = b"%b%bContent-Type: %b\r\nContent-Length: %d\r\n" % (
         _ours(given),
         given.lines,
@@ -189,7 +203,9 @@ def _with_query(target: bytes, params: Params) -> bytes:
     return b"%b%b%b" % (target, b"&" if b"?" in target else b"?", query)
 
 
-def _body(params: Params, *, multipart: bool) -> tuple[bytes, bytes | Upload]:
+def _body(
+    params: Params, *, multipart: bool, is_live: bool = False
+) -> tuple[bytes, bytes | Upload]:
     """(content type, body)"""
     match params:
         case Mapping():
@@ -208,7 +224,7 @@ def _body(params: Params, *, multipart: bool) -> tuple[bytes, bytes | Upload]:
         case _ if hasattr(params, "read"):
             return _BINARY, FileBody([part_of(params)])
         case Iterator():
-            return _BINARY, spooled(params)
+            return _BINARY, LiveBody(params) if is_live else spooled(params)
     raise WrongUse(
         f"params is a {type(params).__name__}; give a mapping for a form, or as the body a str,"
         " bytes, an open file or an iterator of bytes"

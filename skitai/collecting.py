@@ -10,7 +10,7 @@ from collections.abc import Callable
 from skitai.decoding import Decode
 from skitai.engine import Call, Reply
 from skitai.keeping import Source
-from skitai.results import Result
+from skitai.results import Result, Status
 
 Filter = Callable[[Result], object]
 
@@ -96,7 +96,7 @@ class Collection:
                 self.has_failed = True
                 raise
         self._places[part.start + reply.member] = result
-        self.normal += result.ok
+        self.normal += result.status is Status.NORMAL
         return result
 
     def _close_complete(self) -> None:

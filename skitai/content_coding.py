@@ -53,14 +53,11 @@ def decoded(body: bytes, codings: list[str], most: int = MOST) -> bytes | None:
     return body
 
 
-def names(headers: Iterable[tuple[str, str]]) -> list[str]:
-    """The codings of a body by its header fields, in the order in which they were applied.
-
-    headers: names in lower case.
-    """
-    values = [value for name, value in headers if name == "content-encoding"]
-    tokens = [token.strip() for token in ",".join(values).lower().split(",")] if values else []
-    return [token for token in tokens if token not in ("", "identity")]
+def names(fields: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """The codings of a body by its header fields, in the order in which they were applied."""
+    values = [value for name, value in fields if name.lower() == b"content-encoding"]
+    tokens = b",".join(values).decode("latin-1").lower().split(",")
+    return [token for each in tokens if (token := each.strip()) not in ("", "identity")]
 
 
 def _joined(coding: str, body: bytes, most: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from skitai import content_coding
@@ -14,6 +15,10 @@ from skitai.results import Result, Status
 from skitai.wire import jsonrpc, xmlrpc
 
 Decode = Callable[[Reply], Result]
+
+_CONTENT_TYPE = len("content-type")
+_CONTENT_ENCODING = len("content-encoding")
+_KNOWN_LENGTH = 100  # bytes of a media type that is remembered: it is the members who name it
 
 _TEXT_TYPES = frozenset(
     {
@@ -34,15 +39,25 @@ def http(reply: Reply) -> Result:
     """
     if reply.status is not Status.NORMAL:
         return _failed(reply)
-    headers = _headers(reply)
-    try:
-        body = _decoded(reply, headers)
-    except BadContentCoding as error:
-        return _failed(reply, reply.code, f"{reply.node} {error}")
-    if body is None:
-        return _result(reply, reply.body, headers)
-    media_type = next((value for name, value in headers if name == "content-type"), "")
-    return _result(reply, _content(body, media_type), headers)
+    media_type = b""
+    is_coded = False
+    for name, value in reply.fields:  # by their lengths, so that others cost one comparison
+        length = len(name)
+        if length == _CONTENT_TYPE:
+            if not media_type and name.lower() == b"content-type":
+                media_type = value
+        elif length == _CONTENT_ENCODING and name.lower() == b"content-encoding":
+            is_coded = True
+    body: bytes | None = reply.body
+    if is_coded:
+        try:
+            body = _decoded(reply)
+        except BadContentCoding as error:
+            return _failed(reply, reply.code, f"{reply.node} {error}")
+        if body is None:
+            return _result(reply, reply.body)
+    assert body is not None
+    return _result(reply, _content(body, media_type))
 
 
 def xml_rpc(reply: Reply) -> Result:
@@ -74,9 +89,8 @@ def _rpc(reply: Reply, load: Callable[[bytes], Any]) -> Result:
         return _failed(reply)
     if reply.code != 200:
         return _failed(reply, reply.code, f"HTTP status {reply.code} instead of an RPC response")
-    headers = _headers(reply)
     try:
-        body = _decoded(reply, headers)
+        body = _decoded(reply)
         value = load(reply.body if body is None else body)
     except RpcFault as fault:
         return _failed(reply, fault.code, fault.message)
@@ -84,11 +98,11 @@ def _rpc(reply: Reply, load: Callable[[bytes], Any]) -> Result:
         return _failed(reply, reply.code, str(error))
     except BadContentCoding as error:
         return _failed(reply, reply.code, f"{reply.node} {error}")
-    return _result(reply, value, headers)
+    return _result(reply, value)
 
 
-def _decoded(reply: Reply, headers: tuple[tuple[str, str], ...]) -> bytes | None:
-    codings = content_coding.names(headers)
+def _decoded(reply: Reply) -> bytes | None:
+    codings = content_coding.names(reply.fields)
     if not codings:
         return reply.body
     if reply.code == 206:  # a part of what is coded (RFC 9110 section 14.4) cannot be decoded
@@ -96,22 +110,28 @@ def _decoded(reply: Reply, headers: tuple[tuple[str, str], ...]) -> bytes | None
     return content_coding.decoded(reply.body, codings)
 
 
-def _content(body: bytes, media_type: str) -> str | bytes:
-    kind, _, parameters = media_type.partition(";")
-    kind = kind.strip().lower()
-    if not (kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith(("+json", "+xml"))):
+def _content(body: bytes, media_type: bytes) -> str | bytes:
+    known = len(media_type) <= _KNOWN_LENGTH
+    codec = _codec(media_type) if known else _codec.__wrapped__(media_type)
+    if not codec:
         return body
     try:
-        return body.decode(charset(parameters) or "utf-8", "replace")
+        return body.decode(codec, "replace")
     except (LookupError, ValueError):  # unknown to Python, or known and of no use, as "idna" is
         return body.decode("utf-8", "replace")
 
 
-def _headers(reply: Reply) -> tuple[tuple[str, str], ...]:
-    return tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.fields)
+@lru_cache(256)
+def _codec(media_type: bytes) -> str:
+    """What a body of this type is text in; "" if it is none. Members say the same ever again."""
+    kind, _, parameters = media_type.decode("latin-1").partition(";")
+    kind = kind.strip().lower()
+    if kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith(("+json", "+xml")):
+        return charset(parameters) or "utf-8"
+    return ""
 
 
-def _result(reply: Reply, data: Any, headers: tuple[tuple[str, str], ...]) -> Result:
+def _result(reply: Reply, data: Any) -> Result:
     return Result(
         Status.NORMAL,
         data,
@@ -119,7 +139,7 @@ def _result(reply: Reply, data: Any, headers: tuple[tuple[str, str], ...]) -> Re
         reply.msg,
         reply.node,
         reply.elapsed,
-        headers,
+        reply.fields,
         reply.retries,
     )
 
@@ -133,6 +153,6 @@ def _failed(reply: Reply, code: int | str | None = None, msg: str | None = None)
         reply.msg if msg is None else msg,
         reply.node,
         reply.elapsed,
-        _headers(reply),
+        reply.fields,
         reply.retries,
     )

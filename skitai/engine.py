@@ -120,8 +120,11 @@ class Upload(Protocol):
     """A body that is not held in memory. It can be sent again, and to several members at once."""
 
     @property
-    def length(self) -> int:
-        """Bytes of all pieces together, as the Content-Length line of its ask says."""
+    def length(self) -> int | None:
+        """Bytes of all pieces together, as the Content-Length line of its ask says.
+
+        None: nobody knows, and it is sent in chunks; then it is a `skitai.live_body.LiveBody`.
+        """
 
     def pieces(self) -> Iterator[bytes]:
         """All of it, from the start; each iterator goes its own way. Not on the loop.
@@ -166,7 +169,8 @@ class Sql(msgspec.Struct, frozen=True):
     request: Any = None
     said: str = ""
 
-    follow: ClassVar[int] = 0  # as an `Ask` has it: there are no redirects
+    body: ClassVar[bytes] = b""  # as an `Ask` has it, like the next
+    follow: ClassVar[int] = 0
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,8 @@ _PLAIN = frozenset({"CONTENT_LENGTH", "CONTENT_TYPE"})  # these two stand withou
 # A header of that name would become HTTP_PROXY, which programs take for a setting of their own.
 _LEFT_OUT = frozenset({b"proxy"})
 
+_PORTS = {"http": 80, "https": 443}  # of a server that listens on a file
+
 
 class Environ(dict[str, str]):
     """Names and values; also as attributes. The process's own environment is not in it."""
@@ -40,7 +42,7 @@ def environ(request: Request, server: Server, base: str, interface: str = "SSGI/
         PATH_INFO=request.path[len(base) :],
         REQUEST_URI=request.uri,
         SERVER_NAME=_name(request.host) or server.ip,
-        SERVER_PORT=str(server.port),
+        SERVER_PORT=str(server.port or _PORTS[request.scheme]),
         SERVER_SOFTWARE=server.name,
         SERVER_PROTOCOL=f"HTTP/{request.version}",
         GATEWAY_INTERFACE=interface,
@@ -49,6 +51,14 @@ def environ(request: Request, server: Server, base: str, interface: str = "SSGI/
     )
     if request.scheme == "https":
         env["HTTPS"] = "on"
+    shown = request.caller.certificate
+    if shown is not None:  # the names that Apache's mod_ssl has given them
+        env.update(
+            SSL_CLIENT_VERIFY="SUCCESS",
+            SSL_CLIENT_S_DN=shown.subject,
+            SSL_CLIENT_I_DN=shown.issuer,
+            SSL_CLIENT_M_SERIAL=shown.serial,
+        )
     query = request.uri.partition("?")[2]
     if query:
         env["QUERY_STRING"] = query

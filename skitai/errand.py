@@ -10,9 +10,10 @@ It passes on, in every request to another server:
 - `X-Request-Deadline`, the milliseconds in which somebody still waits for the answer, if the
   request has a deadline: whoever is asked can give up in time.
 
-The deadline is that of `request_timeout`, or an earlier one that came as `X-Request-Deadline`. The
-latter counts only if one of `trusted_proxies` sends it for itself, without any X-Forwarded field:
-it changes what is answered (partial results), and a stranger could fill a cache before us with it.
+The deadline is that of the route, or else of `request_timeout`, or an earlier one that came as
+`X-Request-Deadline`. The latter counts only if one of `trusted_proxies` sends it for itself,
+without any X-Forwarded field: it changes what is answered (partial results), and a stranger could
+fill a cache before us with it.
 
 When the client leaves, all that is out is cancelled, and whoever waits for it is told by
 ClientGone. A client that closes its connection looks at first like one that only sends no more:
@@ -76,13 +77,13 @@ class Errand:
     )
 
     def __init__(self, engine: Engine, request: Request, timeout: float) -> None:
-        """timeout: `request_timeout`, 0.0 for none."""
+        """timeout: `request_timeout`, 0.0 for none; counts if the route says nothing."""
         self._engine = engine
         self._request = request
         self._calls: list[Call] = []
         self._crowd = _CROWD
         self._held: list[Holding] = []
-        self.deadline = _deadline(request, timeout)
+        self.deadline = _deadline(request, timeout if request.timeout is None else request.timeout)
         self._lines = dict(_passed_on(request))
         self._whole = b"".join(self._lines.values())
         self._is_told = False  # the handler has had its ClientGone
@@ -172,7 +173,10 @@ def _deadline(request: Request, timeout: float) -> float:
 def _passed_on(request: Request) -> Iterator[tuple[str, bytes]]:
     """(name in lower case, header line)"""
     yield "x-request-id", b"X-Request-ID: %b\r\n" % request.id_bytes()
-    found = _TRACEPARENT.fullmatch(request.field(b"traceparent") or b"")
+    parent = request.field(b"traceparent")
+    if parent is None:
+        return
+    found = _TRACEPARENT.fullmatch(parent)
     if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
         return
     span = secrets.token_hex(8).encode()

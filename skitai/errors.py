@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from skitai.fields import checked
+
+if TYPE_CHECKING:
+    from skitai.results import Result
 
 
 class SkitaiError(Exception):
@@ -80,6 +85,18 @@ class NameTaken(SkitaiError, KeyError):
 
 class ClientGone(SkitaiError):
     """The client has left while its request was in hand; nobody waits for the answer."""
+
+
+class CallFailed(SkitaiError):
+    """`Result.throw`: there is no normal answer. result: the `Result`, which says why."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(str(result))
+        self.result = result
+
+
+class DeadlinePassed(CallFailed, TimeoutError):
+    """`Result.throw`: the answer did not come in time."""
 
 
 class Unsupported(SkitaiError, TypeError):

@@ -9,8 +9,10 @@ A handle belongs to the handler that made it and is used by one thread at a time
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterator, Sequence
+from math import inf
 from typing import Any, Literal
 
 from skitai.collecting import Collection, Filter
@@ -20,6 +22,7 @@ from skitai.errand import Errand
 from skitai.errors import WrongUse
 from skitai.gathering import Enough, Gathering
 from skitai.keeping import Keeping, Source
+from skitai.live_body import LiveBody
 from skitai.results import Result, Results
 
 DEFAULT_TIMEOUT = 3.0  # seconds, from sending; what getwait() has always waited
@@ -260,6 +263,19 @@ class Handle(Waiting):
         self._collection.add(call, decode, Source(self._engine, call))
         if self._errand is not None:
             self._errand.sent(call)
+        if isinstance(ask.body, LiveBody):
+            self._make(ask.body, call)
+
+    def _make(self, body: LiveBody, call: Call) -> None:
+        """Have a body made that is sent meanwhile. Timeouts count from its end."""
+        call.expires = inf
+        try:
+            body.run()
+        except BaseException:
+            self._engine.cancel(call)
+            raise
+        self._collection.last_sent = time.monotonic()
+        call.expires = self._collection.last_sent + max(ABANDONED_AFTER, self._timeout)
 
     def _passed(self, given: frozenset[str]) -> bytes:
         """Header lines passed on of the request in hand. given: names the app has set itself."""
@@ -277,7 +293,8 @@ class Handle(Waiting):
         collection = self._collection
         deadline = collection.last_sent + (self._timeout if timeout is None else _checked(timeout))
         for part in collection.open:
-            part.call.expires = max(part.call.expires, deadline)
+            if part.call.expires < deadline:
+                part.call.expires = deadline
         return deadline
 
     @property

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from skitai.decoding import Decode
 from skitai.engine import Call, Engine, Keep, Reply
 from skitai.errors import WrongUse
-from skitai.results import Result
+from skitai.results import Result, Status
 
 FIT_CODE = 200  # other answers are of the moment: errors, redirects, parts
 
@@ -46,7 +46,7 @@ class Source:
 
     def gave(self, result: Result) -> None:
         """One result of it was decoded, and not filtered yet."""
-        self._fit += result.ok and result.code == FIT_CODE
+        self._fit += result.status is Status.NORMAL and result.code == FIT_CODE
         result.source = self
 
     @property

@@ -47,27 +47,38 @@ class Package:
 
     # --- rules ---
 
-    def route(self, rule: str, methods: Collection[str] | None = None) -> Callable[[F], F]:
+    def route(
+        self,
+        rule: str,
+        methods: Collection[str] | None = None,
+        timeout: float | None = None,
+    ) -> Callable[[F], F]:
         """Register a handler for `rule`, which is relative to where the app is mounted.
 
         `<name>`, `<int:name>`, `<float:name>` and `<path:name>` in the rule become arguments.
         methods: those it answers, GET, HEAD, POST, PUT, PATCH and DELETE when none are named; GET
         brings HEAD with it, and OPTIONS is answered for all that do not name it.
+        timeout: seconds it has, in the place of `request_timeout` in the conf; 0: as long as it
+        takes. Among several calls of one RPC document it does not count.
         The handler is returned as it was, so several rules may be stacked.
         Raises RouteError for a rule that cannot be used.
         """
 
         def register(handler: F) -> F:
-            self.add_route(rule, handler, methods)
+            self.add_route(rule, handler, methods, timeout)
             return handler
 
         return register
 
     def add_route(
-        self, rule: str, handler: Handler, methods: Collection[str] | None = None
+        self,
+        rule: str,
+        handler: Handler,
+        methods: Collection[str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """`route` without the decorator."""
-        self.router.add(rule, handler, methods)
+        self.router.add(rule, handler, methods, timeout)
 
     # --- hooks; see `skitai.hooks` for their order ---
 

@@ -42,6 +42,12 @@ class ClientChannel(Channel, Protocol):
         """The request that is being answered."""
 
 
+class Incoming(Protocol):
+    """A body on its way."""
+
+    is_whole: bool
+
+
 class Timings(NamedTuple):
     """How long a request has taken so far, in seconds.
 
@@ -67,6 +73,8 @@ class Request:
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
     taken: monotonic time from which its handler is waited for: not before its body has come, nor
         before those in front of it on the connection were answered.
+    timeout: seconds that its handler has, if its route says so; 0.0: as long as it takes; None:
+        what the conf says.
     is_given_up: its client was sent away because it took too long.
     failures: where to put what its handler, or its methods, fail with unforeseen; None: nowhere.
     channel: the client's connection; None in tests without one.
@@ -74,6 +82,9 @@ class Request:
     answered_with: `response`, None if nobody has asked for it: then the answer is a plain 200.
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
+    incoming: its body, if it is passed on to a member as it comes, whole or not; None otherwise.
+    member: who is asked in its place, "host:port"; b"" when it is answered here. asked: the
+        monotonic time from which that member is waited for.
     """
 
     __slots__ = (
@@ -84,6 +95,7 @@ class Request:
         "_sent_id",
         "_xml",
         "answered_with",
+        "asked",
         "began",
         "body",
         "caller",
@@ -91,12 +103,15 @@ class Request:
         "errand",
         "failures",
         "fields",
+        "incoming",
         "is_given_up",
+        "member",
         "method",
         "path",
         "started",
         "taken",
         "target",
+        "timeout",
         "upload",
         "version",
     )
@@ -118,10 +133,14 @@ class Request:
         self.fields = fields
         self.body = body
         self.upload: Upload | None = None
+        self.incoming: Incoming | None = None
+        self.member = b""
+        self.asked = 0.0
         self.version = version
         self.caller = caller
         self.began = self.taken = began
         self.started = 0.0
+        self.timeout: float | None = None
         self.is_given_up = False
         # For tests: what was logged. Else it would hold frames that hold the request.
         self.failures: list[BaseException] | None = None

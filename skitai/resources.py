@@ -73,7 +73,7 @@ class Member(Protocol):
 
     @property
     def weight(self) -> int:
-        """Its share, as the conf has it."""
+        """Its share: as the conf has it, or an operator."""
 
     @property
     def in_flight(self) -> int:
@@ -84,17 +84,16 @@ class Member(Protocol):
         """It has failed, and is left alone for a while."""
 
     @property
-    def pool(self) -> dict[str, Any]:
-        """Of a database: its connections from this worker, as names and numbers; else empty.
+    def latency(self) -> float:
+        """Seconds, the moving average that it is chosen by; 0.0 before its first answer."""
 
-        cap, size, idle, busy, opening: connections. waiting: calls that want one; waited: how many
-        have, so far. opened, closed_by_age: so far. last_error, last_error_at: a sentence, and
-        when, in epoch seconds.
-        """
+    @property
+    def last_error(self) -> str:
+        """Why it last failed; "" is never."""
 
 
 class Cluster(Resource, Protocol):
-    """One of `was.clusters`: `[@name]` of the conf."""
+    """One of `was.clusters`: `[@name]` of the conf, or `socketpool`, the servers named by URLs."""
 
     @property
     def members(self) -> tuple[Member, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, overload
 
 import msgspec
 
-from skitai.errors import BadWireData
+from skitai.errors import BadWireData, CallFailed, DeadlinePassed
 from skitai.pages import phrase
 
 
@@ -54,10 +54,20 @@ class Result:
     node: "host:port" of the member that answered, or was asked.
     elapsed: seconds from sending to the answer, or to giving up.
     retries: other members that were asked besides the first, as repeats or hedges.
-    headers: response header fields in order, names in lower case.
     """
 
-    __slots__ = ("code", "data", "elapsed", "headers", "msg", "node", "retries", "source", "status")
+    __slots__ = (
+        "_fields",
+        "_headers",
+        "code",
+        "data",
+        "elapsed",
+        "msg",
+        "node",
+        "retries",
+        "source",
+        "status",
+    )
 
     def __init__(
         self,
@@ -67,16 +77,18 @@ class Result:
         msg: str,
         node: str,
         elapsed: float,
-        headers: tuple[tuple[str, str], ...] = (),
+        fields: tuple[tuple[bytes, bytes], ...] = (),
         retries: int = 0,
     ) -> None:
+        """fields: of the response's header, as they came."""
         self.status = status
         self.data = data
         self.code = code
         self.msg = msg
         self.node = node
         self.elapsed = elapsed
-        self.headers = headers
+        self._fields = fields
+        self._headers: tuple[tuple[str, str], ...] | None = None
         self.retries = retries
         self.source: Source | None = None
 
@@ -84,6 +96,25 @@ class Result:
     def ok(self) -> bool:
         """True when the member gave a normal answer."""
         return self.status is Status.NORMAL
+
+    def throw(self) -> Result:
+        """The result itself if it is normal: `was.wget(url).getwait(2).throw().data`.
+
+        Raises DeadlinePassed if there was no answer in time, CallFailed for any other failure.
+        """
+        if not self.ok:
+            raise DeadlinePassed(self) if self.status is Status.TIMEOUT else CallFailed(self)
+        return self
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Response header fields in order, names in lower case."""
+        if self._headers is None:  # few look at them
+            self._headers = tuple(
+                (name.decode("latin-1").lower(), value.decode("latin-1"))
+                for name, value in self._fields
+            )
+        return self._headers
 
     @property
     def text(self) -> str:
@@ -168,12 +199,12 @@ class SqlResult(Result):
         msg: str,
         node: str,
         elapsed: float,
-        headers: tuple[tuple[str, str], ...] = (),
+        fields: tuple[tuple[bytes, bytes], ...] = (),
         retries: int = 0,
         columns: tuple[str, ...] = (),
         rowcount: int = -1,
     ) -> None:
-        super().__init__(status, data, code, msg, node, elapsed, headers, retries)
+        super().__init__(status, data, code, msg, node, elapsed, fields, retries)
         self.columns = columns
         self.rowcount = rowcount
 
@@ -208,6 +239,12 @@ class Results(Sequence[Result]):
     def ok(self) -> bool:
         """True when every member gave a normal answer."""
         return all(result.ok for result in self._results)
+
+    def throw(self) -> Results:
+        """The results themselves if all are normal. Raises what the first that is not would."""
+        for result in self._results:
+            result.throw()
+        return self
 
     @property
     def is_cached(self) -> bool:

@@ -8,6 +8,7 @@ imported and only read afterwards, so threads share it without a lock. Who answe
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Route:
     pattern: re.Pattern[str] | None  # None for an exact rule
     converters: tuple[tuple[str, Converter], ...]
     methods: frozenset[str]
+    timeout: float | None = None  # see `Request.timeout`
 
     def match(self, path: str) -> dict[str, Any] | None:
         """The values of the rule's parameters, or None."""
@@ -91,9 +93,15 @@ class Router:
     def __init__(self) -> None:
         self._routes: list[Route] = []
 
-    def add(self, rule: str, handler: Handler, methods: Collection[str] | None = None) -> Route:
+    def add(
+        self,
+        rule: str,
+        handler: Handler,
+        methods: Collection[str] | None = None,
+        timeout: float | None = None,
+    ) -> Route:
         """Register a rule. Raises RouteError for a rule that cannot match or is taken."""
-        route = compile_rule(rule, handler, methods)
+        route = compile_rule(rule, handler, methods, timeout)
         for other in self._routes:
             if other.rule == rule and other.methods & route.methods:
                 raise RouteError(
@@ -108,7 +116,12 @@ class Router:
         return list(self._routes)
 
 
-def compile_rule(rule: str, handler: Handler, methods: Collection[str] | None = None) -> Route:
+def compile_rule(
+    rule: str,
+    handler: Handler,
+    methods: Collection[str] | None = None,
+    timeout: float | None = None,
+) -> Route:
     """Make a route of a rule. Raises RouteError."""
     where = f'@app.route("{rule}") on {name_of(handler)}'
     if not rule.startswith("/"):
@@ -126,7 +139,15 @@ def compile_rule(rule: str, handler: Handler, methods: Collection[str] | None = 
         pattern=pattern,
         converters=converters,
         methods=METHODS if methods is None else _checked_methods(methods, where),
+        timeout=None if timeout is None else _checked_timeout(timeout, where),
     )
+
+
+def _checked_timeout(timeout: float, where: str) -> float:
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not (is_number and 0.0 <= timeout < math.inf):
+        raise RouteError(f"{where}: timeout={timeout!r} is not a number of seconds from 0 on")
+    return float(timeout)
 
 
 def _checked_methods(methods: Collection[str], where: str) -> frozenset[str]:

@@ -65,6 +65,7 @@ class Document:
         self._request = request
         self._cookies: Cookies | None = None
         self._session: Session | None = None
+        self._is_of_many = False  # then its time is that of the conf, whatever its methods have
         self._fields: dict[Application, list[tuple[str, str]]] = {}  # Set-Cookie, the latest last
 
     def answer(self) -> tuple[str, bytes]:
@@ -90,6 +91,7 @@ class Document:
             return 400, serialize.HTML, error_page(400, str(error))
         try:
             if method == MULTICALL:
+                self._is_of_many = True
                 return 200, "text/xml", xml_rpc.dump_value(self._multicall(params))
             _, body = self._made(method, params, {}, xml_rpc.dump_value)
         except RpcFault as fault:
@@ -123,6 +125,7 @@ class Document:
             document = jsonrpc.load(self._request.body)
         except RpcFault as fault:
             return 200, kind, jsonrpc.dump_error(fault.code, fault.message)
+        self._is_of_many = document.is_batch
         answers = [self._one_json(entry) for entry in document.entries]
         body = jsonrpc.join([each for each in answers if each], document.is_batch)
         # Nothing, where nobody wants an answer; with 200, since jsonrpclib takes 204 for an error.
@@ -171,6 +174,8 @@ class Document:
     def _call(self, found: Found, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """The value of a handler, with the hooks around it. Raises what they raise."""
         self._forget_status()
+        if not self._is_of_many:
+            self._request.timeout = found.route.timeout
         was = WAS(self._wasc, found, self._request)
         was._cookies = self._cookies
         if found.app.has_session:

@@ -46,7 +46,7 @@ class WAS(Asking, AskingDatabases):
         queue: Queue
         lifetime: Lifetime
         apps: Mapping[str, Application]  # by the prefix of their route
-        clusters: Mapping[str, Cluster]  # by name, without the @
+        clusters: Mapping[str, Cluster]  # by name, with or without the @
         rcache: Resource
 
     def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
@@ -153,7 +153,7 @@ class WAS(Asking, AskingDatabases):
 
     @property
     def cluster(self) -> Mapping[str, Cluster]:
-        """The same as `was.clusters`: the clusters of the conf, by name without the @."""
+        """The same as `was.clusters`: the clusters of the conf by name, and "socketpool"."""
         return self.clusters
 
     def status(self) -> dict[str, Any]:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import update_wrapper
+import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -21,6 +19,9 @@ import msgspec
 from skitaid import by_name, conf, enabling, masters, scaffold
 from skitaid import check as checking
 from skitaid import logs as server_logs
+from skitaid.cli_cert import cert
+from skitaid.cli_cluster import cluster
+from skitaid.cli_paths import Directories, pass_paths
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
@@ -33,12 +34,10 @@ from skitaid.status import servers_view
 from skitaid.status import view as view_status
 from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
 from skitaid.status_watch import watch
+from skitaid.supervisor.expiry import warnings
 from skitaid.trial import run as run_trial
 
 EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class _Skitaid(click.Group):
@@ -50,24 +49,6 @@ class _Skitaid(click.Group):
         except SkitaidError as error:
             click.echo(str(error), err=True)
             ctx.exit(error.exit_code)
-
-
-@dataclass(frozen=True, slots=True)
-class _Directories:
-    """The global options as given. Only verbs that need them look whether they exist."""
-
-    etc: str | None
-    var: str | None
-
-
-def pass_paths(verb: Callable[Concatenate[Paths, P], R]) -> Callable[P, R]:
-    """Give a verb the `Paths` that the global options name."""
-
-    def with_paths(*args: P.args, **kwargs: P.kwargs) -> R:
-        given: _Directories = click.get_current_context().obj
-        return verb(Paths.find(given.etc, given.var), *args, **kwargs)
-
-    return update_wrapper(with_paths, verb)
 
 
 graceful_option = click.option(
@@ -112,7 +93,7 @@ def main(ctx: click.Context, etc: str | None, var: str | None) -> None:
     CONF is the NAME of a conf in servers-enabled, a/NAME for one in servers-available, or
     a path; .conf may be left out.
     """
-    ctx.obj = _Directories(etc, var)
+    ctx.obj = Directories(etc, var)
 
 
 @main.command("check")
@@ -125,6 +106,8 @@ def check(paths: Paths, name: str) -> None:
     click.echo(f"{path.name}: ok: {checking.summary(settings)}")
     for notice in notices(settings):
         click.echo(f"{path.name}: not yet: {notice}")
+    for warning in warnings(settings, time.time()):
+        click.echo(f"{path.name}: warning: {warning}")
 
 
 @main.command("init")
@@ -304,6 +287,9 @@ def logs(paths: Paths, names: tuple[str, ...], follow: bool, lines: int, kind: s
     show(chosen, lines, lambda text: click.echo(text, nl=False))
 
 
+main.add_command(cluster)
+
+
 @main.command("rotate")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @pass_paths
@@ -328,6 +314,9 @@ def _tell_start(paths: Paths, outcome: FleetStatus) -> None:
     if down:
         click.echo(what_next(down, command.is_running(paths)), err=True)
         click.get_current_context().exit(EXIT_FAILED)
+
+
+main.add_command(cert)
 
 
 @main.command("demo")

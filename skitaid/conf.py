@@ -63,11 +63,12 @@ def load_server(
     _complain_of_sample_secrets(server, complaints)
     inner = _worker(sections, server, path, _home(path, env), run_dir, complaints)
     identity = conf_identity.read(server, complaints)
+    _complain_of_listening(server, complaints)
     complaints.raise_if_any()
     return supervisor.Settings(
         name=server["name"],
         ip=server["ip"],
-        port=server["port"],
+        port=_port(server),
         processes=server["processes"],
         run_dir=os.path.abspath(run_dir),
         drain_timeout=server["drain_timeout"],
@@ -80,6 +81,8 @@ def load_server(
         preload=server["preload"],
         identity=identity,
         umask=server["umask"],
+        unix_mode=server["unix_mode"],
+        redirect_port=server["redirect_port"],
     )
 
 
@@ -165,6 +168,35 @@ def _complain_of_sample_secrets(server: Values, complaints: Complaints) -> None:
             complaints.add(server.line_of(key), message)
 
 
+def _forwarding(server: Values, complaints: Complaints) -> worker.Forwarding | None:
+    keys = ("proxy_allow", "proxy_connect_ports", "proxy_to", "proxy_auth")
+    if server["proxy"]:
+        return worker.Forwarding(*(server[key] for key in keys))
+    for key in keys:
+        if key == "proxy_auth" and server[key]:  # who writes it believes that it keeps somebody out
+            complaints.add(server.line_of(key), f"{key}: it has no effect without proxy = yes")
+    return None
+
+
+def _port(server: Values) -> int:
+    """A file has none."""
+    return 0 if server["ip"].startswith("unix:") else int(server["port"])
+
+
+def _complain_of_listening(server: Values, complaints: Complaints) -> None:
+    """Settings that would be passed over."""
+    is_file = server["ip"].startswith("unix:")
+    for key in ("port", "redirect_port") if is_file else ("unix_mode",):
+        if key in server.lines and server[key]:
+            message = (
+                f"{key}: it has no effect with" + (" " if is_file else "out ") + "ip = unix:PATH"
+            )
+            complaints.add(server.line_of(key), message)
+    if server["proxy_protocol"] and not server["trusted_proxies"]:
+        message = "proxy_protocol: it is spoken with trusted_proxies, and there are none"
+        complaints.add(server.line_of("proxy_protocol"), message)
+
+
 def _home(path: Path, env: Mapping[str, str]) -> Path:
     """Where relative targets start.
 
@@ -193,7 +225,7 @@ def _worker(
     return worker.Settings(
         name=server["name"],
         ip=server["ip"],
-        port=server["port"],
+        port=_port(server),
         routes=_routes(sections.get("routes:line"), home, clusters, complaints),
         http_clusters=http,
         database_clusters=databases,
@@ -202,6 +234,7 @@ def _worker(
         limits=worker.Limits(**{field: server[key] for field, key in LIMIT_FIELDS.items()}),
         upload_dir=_upload_dir(server, home, complaints),
         trusted_proxies=server["trusted_proxies"],
+        proxy_protocol=server["proxy_protocol"],
         static_max_age=server["static_max_age"],
         result_cache=server["result_cache"],
         result_cache_entries=server["num_result_cache_max"],
@@ -209,7 +242,7 @@ def _worker(
         session_timeout=server["sessiontimeout"],
         secure_keys=server["securekey"],
         admin_password=server["admin_password"],
-        forward_proxy=server["proxy"],
+        forwarding=_forwarding(server, complaints),
         tls=_tls(sections.get("certification"), server, path, complaints),
         request_timeout=server["request_timeout"],
         logs=_logs(server, run_dir),
@@ -262,15 +295,21 @@ def _upload_dir(server: Values, home: Path, complaints: Complaints) -> str:
 def _tls(
     section: Section | None, server: Values, path: Path, complaints: Complaints
 ) -> worker.Tls | None:
-    """The certificate; None without `ssl = yes`, whatever `[certification]` says."""
+    """The certificates; None without `ssl = yes`, whatever `[certification]` says."""
     values = fill(section, CERTIFICATION, complaints)
     if not server["ssl"]:
+        for key in ("redirect_port", "hsts"):
+            if server[key]:
+                complaints.add(server.line_of(key), f"{key}: it has no effect without ssl = yes")
         return None
+    if server["redirect_port"] == server["port"]:
+        message = "redirect_port: that is port already, where https is spoken"
+        complaints.add(server.line_of("redirect_port"), message)
     if not values["certfile"]:
         message = "ssl: it wants a certfile in [certification]"
         complaints.add(server.line_of("ssl"), message)
         return None
-    return certs.read(values, _certificates(path), complaints)
+    return certs.read(values, _certificates(path), server["hsts"], complaints)
 
 
 def _certificates(path: Path) -> Path:

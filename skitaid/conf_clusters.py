@@ -13,7 +13,11 @@ from skitaid.errors import Complaints
 from skitaid.workers import settings as worker
 
 _OF_TLS = ("cafile", "certfile", "passphrase", "verify")
-_HTTP_ONLY = ("check", "read_timeout", "max_response_size", "certfile", "passphrase", "verify")
+_HTTP_ONLY = (
+    *("check", "dns_every", "read_timeout", "max_response_size"),
+    *("certfile", "passphrase", "verify", "keep_prefix", "keep_host", "sticky"),
+    *("proxy_timeout", "tunnel_timeout", "max_request_size"),
+)
 _DATABASE_ONLY = (
     *("min_connections", "wait_timeout", "idle_timeout", "max_lifetime"),
     *("pooler", "passfile"),
@@ -75,6 +79,26 @@ def _cluster(
             values["connect_timeout"], values["read_timeout"], values["max_response_size"]
         ),
         trust=_trust(values, certificates, complaints),
+        dns_every=_dns_every(values, members, complaints),
+        passing=_passing(values),
+    )
+
+
+def _dns_every(values: Values, members: tuple[worker.Member, ...], complaints: Complaints) -> float:
+    if "dns_every" in values.lines and not any(each.dns for each in members):
+        message = "dns_every: it has no effect without a member like dns:name:port"
+        complaints.add(values.line_of("dns_every"), message)
+    return float(values["dns_every"])
+
+
+def _passing(values: Values) -> worker.Passing:
+    return worker.Passing(
+        keep_prefix=values["keep_prefix"],
+        keep_host=values["keep_host"],
+        sticky=values["sticky"],
+        timeout=values["proxy_timeout"],
+        tunnel_timeout=values["tunnel_timeout"],
+        max_request_size=values["max_request_size"],
     )
 
 

@@ -84,6 +84,7 @@ _LIMITS = _WORKER.limits
 _LOGS = _WORKER.logs
 _CLIENT = worker.ClientLimits()
 _DATABASE = worker.DatabaseLimits()
+_PASSING = worker.Passing()
 
 # The keys that fill `worker.Limits`, by the names of its fields.
 LIMIT_FIELDS = {
@@ -108,12 +109,20 @@ SERVER = (
     Key("threads", values.whole(1), f"{_WORKER.threads}", "handlers that may run at once"),
     Key("threads_max", values.whole(1), f"{_WORKER.threads_max}", "handlers, waiting ones too"),
     Key("port", values.port, "5000", "where to listen"),
-    Key("ip", values.listen_address, "", "where to listen; empty for all interfaces"),
+    Key("ip", values.listen_address, "", "where to listen; empty for all interfaces; or unix:PATH"),
+    Key("unix_mode", values.mode, "660", "of the file of ip = unix:PATH"),
     Key("ssl", values.switch, "no", "HTTPS, with the certificate of [certification]"),
+    Key("redirect_port", values.port_or_none, "0", "plain HTTP there is sent to https; 0: none"),
+    Key("hsts", values.hsts, "0", "how long browsers come by https only; 0: nothing is said"),
     Key("name", values.server_name, "", "the server's name; the conf's if left out"),
     Key("sessiontimeout", values.whole_seconds(1), f"{_WORKER.session_timeout}", "then it is over"),
-    Key("proxy", values.switch, "no", "also a forward proxy, for all that the firewall lets in"),
+    Key("proxy", values.switch, "no", "also a forward proxy"),
+    Key("proxy_allow", values.proxies, "127.0.0.0/8, ::1", "who may use it"),
+    Key("proxy_connect_ports", values.ports, "443", "ports that CONNECT may name"),
+    Key("proxy_to", values.networks, "", "networks it reaches though they are not public"),
+    Key("proxy_auth", values.credentials, "", "user:password, one of which it wants"),
     Key("trusted_proxies", values.proxies, "", "whose X-Forwarded-For and the like are believed"),
+    Key("proxy_protocol", values.switch, "no", "trusted_proxies begin with a PROXY header"),
     Key("static_max_age", values.whole_seconds(0), f"{_WORKER.static_max_age}", "of static files"),
     Key(
         "num_result_cache_max",
@@ -169,9 +178,17 @@ SERVER = (
 )
 
 CERTIFICATION = (
-    Key("certfile", values.text, "", "PEM file with the certificate and its private key"),
-    Key("cafile", values.text, "", "PEM file with the certificates of authorities"),
-    Key("passphrase", values.text, "", "opens the private key"),
+    Key("certfile", values.files, "", "PEM files, each with a certificate and its private key"),
+    Key("keyfile", values.files, "", "PEM files with the keys, if they are not in certfile"),
+    Key("cafile", values.text, "", "PEM file with the authorities between them and the root"),
+    Key("passphrase", values.text, "", "opens the private keys"),
+    Key("client_ca", values.text, "", "PEM file with authorities; clients must show a certificate"),
+    Key(
+        "client_cert",
+        values.one_of(required="required", optional="optional"),
+        "required",
+        "or a client may show none",
+    ),
 )
 
 CLUSTER = (
@@ -202,6 +219,12 @@ CLUSTER = (
         "to each member from one worker; of databases 32, to each server from all workers",
     ),
     Key("min_connections", values.whole(0), "0", "databases: kept open by one worker"),
+    Key(
+        "dns_every",
+        values.seconds(1),
+        f"{worker.DNS_EVERY:g}",
+        "names of members like dns:name:port are looked up again",
+    ),
     Key("check", values.check, "no", "how members are checked, like /path every 5s"),
     Key(
         "connect_timeout",
@@ -246,6 +269,27 @@ CLUSTER = (
         "databases: transaction if pgbouncer or the like is in between",
     ),
     Key("passfile", values.text, "", "databases: file with passwords, like ~/.pgpass"),
+    Key("keep_prefix", values.switch, "no", "of the route: members see the whole path"),
+    Key("keep_host", values.switch, "no", "members are called as the client has called us"),
+    Key("sticky", values.cookie_name, "no", "a cookie brings clients to the same member"),
+    Key(
+        "proxy_timeout",
+        values.seconds(0),
+        f"{_PASSING.timeout:g}",
+        "silence of a member that a client waits for, then 504; 0: never",
+    ),
+    Key(
+        "tunnel_timeout",
+        values.seconds(0),
+        f"{_PASSING.tunnel_timeout:g}",
+        "in which nothing moves in a WebSocket or the like; 0: never",
+    ),
+    Key(
+        "max_request_size",
+        values.size(1),
+        f"{_PASSING.max_request_size}",
+        "of a body that is passed on; beyond it 413",
+    ),
     Key("cafile", values.text, "", "authorities to believe; those of the system if left out"),
     Key("certfile", values.text, "", "PEM file that is shown to members that ask who we are"),
     Key("passphrase", values.text, "", "opens the private key in certfile"),

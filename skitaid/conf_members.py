@@ -3,6 +3,7 @@
     HTTP        host[:port][ weight]                     port 80, with ssl 443
                 [2001:db8::1]:5000                       an IPv6 address is in brackets
                 unix:/run/app.sock[ weight]
+                dns:name:port[ weight]               all addresses of the name, at any moment
     PostgreSQL  host[:port]/db/user/password[ weight][ role]    port 5432
                 postgresql://user:password@host:port/db[ weight][ role]
                 postgresql://user@/db?host=/run/postgresql     the directory of the socket
@@ -34,6 +35,7 @@ POSTGRESQL_PORT = 5432
 _URL_SCHEMES = ("postgresql://", "postgres://")
 _ROLES = ("primary", "replica")
 _UNIX = re.compile(r"unix:(/.+?)/([^/]+)/([^/]+)/([^/]*)")
+_ADDRESS = re.compile(r"[0-9.]+")
 _WEIGHT = re.compile(r"[1-9][0-9]{0,5}")
 
 T = TypeVar("T", worker.Member, worker.Database)
@@ -63,12 +65,24 @@ def http_member(text: str, default_port: int) -> worker.Member:
     address, weight = _weight(text)
     if address.startswith("unix:"):
         return worker.Member("", 0, weight, unix=_absolute(address.removeprefix("unix:")))
+    if address.startswith("dns:"):
+        return _by_dns(address.removeprefix("dns:"), weight)
     if "/" in address or "@" in address:
         raise ValueError(
             "it is not of the form host:port (databases want type = postgresql in their section)"
         )
     host, port = _host_and_port(address, default_port)
     return worker.Member(host, port, weight)
+
+
+def _by_dns(address: str, weight: int) -> worker.Member:
+    """A port is asked for, since a forgotten one would be 80 for a whole group of servers."""
+    name, colon, port = address.rpartition(":")
+    if not colon:
+        raise ValueError("it is not of the form dns:name:port")
+    if ":" in name or name.startswith("[") or _ADDRESS.fullmatch(name):
+        raise ValueError("behind dns: stands a name that is looked up, not an address")
+    return worker.Member(_host(name), _port(port), weight, dns=True)
 
 
 def database(text: str) -> worker.Database:

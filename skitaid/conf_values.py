@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import grp
 import ipaddress
+import os
 import pwd
 import re
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from skitaid.workers import settings as worker
 from skitaid.workers.clients import resp
 
 SECRET_MIN = 6  # characters; the original's rule, far below the random keys that init writes
+
+STICKY = "SKITAIMEMBER"  # the cookie of `sticky = yes`
 
 _SHOWN_MAX = 60  # characters of a value in a message
 _WHOLE = re.compile(r"[0-9]{1,15}")  # int() takes signs, blanks, underscores and more
@@ -33,6 +36,7 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _UMASK = re.compile(r"0?[0-7]{3}")
 _CHECK = re.compile(r"(/[!-~]*) +every +([!-~]+)")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -50,6 +54,11 @@ def whole(least: int) -> Callable[[str], int]:
         return int(_at_least(least, int(value), value))
 
     return parse
+
+
+def files(value: str) -> tuple[str, ...]:
+    """Names of files with commas between them."""
+    return tuple(each.strip() for each in value.split(",") if each.strip())
 
 
 def size(least: int) -> Callable[[str], int]:
@@ -111,6 +120,11 @@ def port(value: str) -> int:
     return int(value)
 
 
+def port_or_none(value: str) -> int:
+    """A TCP port, or `0` for none."""
+    return 0 if value == "0" else port(value)
+
+
 def host(value: str) -> str:
     """An IPv4 address, an IPv6 address without brackets, or a host name."""
     if ":" in value or _DIGITS_AND_DOTS.fullmatch(value):
@@ -124,7 +138,11 @@ def host(value: str) -> str:
 
 
 def listen_address(value: str) -> str:
-    """A host as above, or "" for all interfaces."""
+    """A host as above, "" for all interfaces, or `unix:` and an absolute path."""
+    if value.startswith("unix:"):
+        if not value.startswith("unix:/"):
+            raise ValueError(f"{shown(value)} is no file; write unix: and an absolute path")
+        return f"unix:{os.path.normpath(value.removeprefix('unix:'))}"
     return host(value) if value else ""
 
 
@@ -158,6 +176,32 @@ def _proxy(value: str) -> str:
     raise ValueError(f"{shown(value)} is an address within a network; did you mean {network}?")
 
 
+def networks(value: str) -> tuple[str, ...]:
+    """The same without `unix:`."""
+    found = proxies(value)
+    if "unix:" in found:
+        raise ValueError("unix: is no network")
+    return found
+
+
+def ports(value: str) -> tuple[int, ...]:
+    """Ports, with commas or blanks between them."""
+    return tuple(port(each) for each in value.replace(",", " ").split())
+
+
+def credentials(value: str) -> tuple[str, ...]:
+    """`user:password`, several with blanks between them."""
+    found = tuple(value.split())
+    for each in found:
+        name, colon, secret = each.partition(":")
+        if not name or not colon or len(secret) < SECRET_MIN:
+            raise ValueError(
+                f"write user:password, with {SECRET_MIN} characters or more in a password"
+                " (a blank separates several)"
+            )
+    return found
+
+
 def user(value: str) -> str:
     """A user of this machine, or "" for whoever it is."""
     try:
@@ -172,6 +216,13 @@ def group(value: str) -> str:
         return value and grp.getgrnam(value).gr_name
     except KeyError:
         raise ValueError(f"this machine has no group {shown(value)}") from None
+
+
+def mode(value: str) -> int:
+    """Of a file, in octal digits: `660`, `0666`."""
+    if not _UMASK.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not a mode; write octal digits like 660 or 0666")
+    return int(value, 8)
 
 
 def umask(value: str) -> int:
@@ -207,6 +258,22 @@ def cache_url(value: str) -> str:
     return value
 
 
+def hsts(value: str) -> str:
+    """Strict-Transport-Security (RFC 6797 section 6.1), as it is sent: a time, and perhaps
+    `includeSubDomains` and `preload` behind it; "" for `0`, which sends nothing.
+    """
+    time, *words = value.split()
+    known = {"includesubdomains": "includeSubDomains", "preload": "preload"}
+    try:
+        directives = [known[word.lower()] for word in words]
+    except KeyError:
+        raise ValueError(
+            f"{shown(value)} is not a time, with includeSubDomains and preload behind it"
+        ) from None
+    age = whole_seconds(0)(time)
+    return "; ".join([f"max-age={age}", *directives]) if age else ""
+
+
 def hedge(value: str) -> float | Literal["p95"] | None:
     """When a second member is asked: seconds, `p95`, or `no`."""
     if value.lower() in ("no", "p95"):
@@ -215,6 +282,15 @@ def hedge(value: str) -> float | Literal["p95"] | None:
         return seconds(0.001)(value)
     except ValueError as error:
         raise ValueError(f"{error}; or write p95, or no") from None
+
+
+def cookie_name(value: str) -> str:
+    """A cookie's name (RFC 6265 section 4.1.1), `yes` for one of ours, or `no`."""
+    if value.lower() in _SWITCH:
+        return STICKY if _SWITCH[value.lower()] else ""
+    if not _TOKEN.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no name of a cookie; write yes, a name, or no")
+    return value
 
 
 def check(value: str) -> worker.Check | None:

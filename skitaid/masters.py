@@ -71,6 +71,11 @@ def rotate(paths: Paths, names: Sequence[str]) -> list[str]:
     return _each(paths, names, lambda name: _ask(paths, name, Rotate()))
 
 
+def reply_of(paths: Paths, name: str, request: msgspec.Struct) -> Reply:
+    """What the master of a server that runs says to a request."""
+    return _ask(paths, name, request)
+
+
 def wait_if_stopping(paths: Paths, name: str) -> None:
     """Wait for the end of a master of this server that ends anyhow; not for one that serves on.
 
@@ -91,7 +96,7 @@ def running(paths: Paths) -> list[str]:
     return [name for name in paths.enabled() if holder(server_pid(paths, name)) is not None]
 
 
-def _each(paths: Paths, names: Sequence[str], do: Callable[[str], None]) -> list[str]:
+def _each(paths: Paths, names: Sequence[str], do: Callable[[str], object]) -> list[str]:
     chosen = list(names) or running(paths)
     if not chosen:
         raise SkitaidError("no server is running; skitaid start starts all enabled servers")
@@ -101,7 +106,7 @@ def _each(paths: Paths, names: Sequence[str], do: Callable[[str], None]) -> list
     return chosen
 
 
-def _failure(do: Callable[[str], None], name: str) -> str:
+def _failure(do: Callable[[str], object], name: str) -> str:
     try:
         do(name)
     except SkitaidError as error:
@@ -139,7 +144,7 @@ def _ask(
     name: str,
     request: msgspec.Struct,
     told: Callable[[str], None] = lambda text: None,
-) -> None:
+) -> Reply:
     control = str(server_control(paths, name))
     try:
         ask(control, Status(), _reply, PATIENCE)  # if it is awake, the rest may take its time
@@ -153,3 +158,4 @@ def _ask(
         raise SkitaidError(message) from None
     if isinstance(reply, Refused):
         raise SkitaidError(f"{name}: {reply.reason}")
+    return reply

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skitaid.supervisor.settings import Settings
-from skitaid.workers.settings import ClusterRoute
 
 
 def notices(settings: Settings) -> list[str]:
@@ -15,13 +14,5 @@ def notices(settings: Settings) -> list[str]:
 
 def _notices(settings: Settings) -> Iterator[str]:
     inner = settings.worker
-    if inner.forward_proxy:
-        yield "proxy = yes: there is no forward proxy yet; requests to it are answered with 501"
     if inner.admin_password:
         yield "admin_password: there are no admin pages yet"
-    for route in inner.routes:
-        if isinstance(route, ClusterRoute):
-            yield (
-                f"{route.where}: {route.prefix} = @{route.cluster}: there is no reverse proxy yet;"
-                " its requests are answered with 501"
-            )

@@ -22,7 +22,7 @@ from skitaid.places import server_pid
 from skitaid.supervisor import activation, legacy, log
 from skitaid.supervisor.legacy import Legacy
 from skitaid.supervisor.lifeline import Lifeline
-from skitaid.supervisor.listeners import CannotListen, listen
+from skitaid.supervisor.listeners import CannotListen, try_to_listen
 from skitaid.supervisor.master import Master
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.open_files import raise_limit
@@ -84,7 +84,7 @@ def serve(
             succession=_succession(conf, paths, pid_file),
             left=left,
             broken=broken,
-            given=None if left else activation.given(settings.port),
+            given=None if left else activation.given(settings.ip, settings.port),
             not_inherited=(pid_file,),
         )
         return master.run()
@@ -112,8 +112,9 @@ def _settings(conf: Path, run_dir: Path, left: Legacy | None) -> tuple[Settings,
     try:
         settings = load_server(conf, run_dir)
         bound = [(each.ip, each.port) for each in left.listeners] if left else []
-        if left and (settings.ip, settings.port) not in bound:
-            listen(settings.ip, settings.port).close()
+        for address in settings.addresses if left else ():
+            if address not in bound:
+                try_to_listen(*address)
         return settings, ""
     except (SkitaidError, CannotListen) as error:
         last = legacy.settings_of(left) if left else None

@@ -9,6 +9,7 @@
                       "queued": 0, "rss": 41943040}],
                   "failures": 0, "again_at": null,
                   "last_error": "", "last_error_at": null, "complaints": "",
+                  "certificates": [],
                   "generation": 1}]}
 
 `running`, `pid` and `started` are the fleet's; times are Unix times, ages seconds. A server's
@@ -18,7 +19,8 @@ While a server has a master, `failures` and `again_at` are those of its workers:
 they could not boot or have died, and when the next one is forked if that is not at once.
 `processes` is how many workers it shall have, 0 if unknown. A server that runs by itself, by
 `skitaid serve`, is shown too if its conf is enabled; its state is alone. `complaints` are mistakes
-in a conf that has changed and is not taken over therefore.
+in a conf that has changed and is not taken over therefore. `certificates` are those that its
+clients are shown: `file`, `names` of hosts, and `not_after`, a Unix time.
 """
 
 from __future__ import annotations
@@ -36,7 +38,12 @@ from skitaid.pidfile import holder
 from skitaid.places import server_control, server_log, server_pid
 from skitaid.silence import why_silent
 from skitaid.supervisor.control_call import NoAnswer, ask
-from skitaid.supervisor.control_records import ServerStatus, Status, WorkerStatus
+from skitaid.supervisor.control_records import (
+    CertificateStatus,
+    ServerStatus,
+    Status,
+    WorkerStatus,
+)
 
 _server_status = msgspec.json.Decoder(ServerStatus)
 
@@ -56,6 +63,7 @@ class ServerView(msgspec.Struct, frozen=True):
     last_error: str
     last_error_at: float | None
     complaints: str = ""
+    certificates: list[CertificateStatus] = []
     generation: int = 0
 
 
@@ -101,6 +109,7 @@ def _view(paths: Paths, report: ServerReport) -> ServerView:
         last_error_at=error_at,
         complaints=report.complaints,
         generation=master.generation if master else 0,
+        certificates=master.certificates if master else [],
     )
 
 
@@ -142,6 +151,7 @@ def _view_alone(paths: Paths, name: str, pid: int) -> ServerView:
         last_error=master.last_error,
         last_error_at=master.last_error_at,
         generation=master.generation,
+        certificates=master.certificates,
     )
 
 

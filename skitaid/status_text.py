@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skitaid.status import FleetView, ServerView
+from skitaid.supervisor.expiry import DAY, SOON
 
 STATE_STYLES = {"running": "green", "waiting": "red", "stopped": "dim"}  # else yellow
 WORDS = ("server", "state", "address", "pid", "workers", "for")
@@ -61,13 +62,14 @@ def fleet_text(
     if not view.servers:
         return Text(_headline(view))
     table = _table(view, rates, width)
-    return Group(_headline(view), table, *_complaints(view), *_errors(view))
+    certificates = [line for server in view.servers for line in _certificates(server)]
+    return Group(_headline(view), table, *certificates, *_complaints(view), *_errors(view))
 
 
 def _headline(view: FleetView) -> str:
     if view.started is None:
         return "skitaid is not running"
-    return f"skitaid runs (pid {view.pid}), up {_age(view.started)}"
+    return f"skitaid runs (pid {view.pid}), up {age(view.started)}"
 
 
 def _table(view: FleetView, rates: Mapping[str, float] | None, width: int) -> Table:
@@ -92,7 +94,7 @@ def _words(server: ServerView) -> tuple[Text | str, ...]:
         server.address,
         str(server.pid or ""),
         _workers(server),
-        _age(server.since),
+        age(server.since),
     )
 
 
@@ -139,6 +141,18 @@ def _workers(server: ServerView) -> str:
     return ", ".join([count, *states, *_next_try(server)])
 
 
+def _certificates(server: ServerView) -> list[Text]:
+    """A line for each, that stands out when it is time for another one."""
+    lines = []
+    for each in server.certificates:
+        left = each.not_after - time.time()
+        date = time.strftime("%Y-%m-%d", time.gmtime(each.not_after))
+        until = f"until {date}, {int(left // DAY)} days" if left > 0 else f"over since {date}"
+        text = f"{server.name}: certificate for {', '.join(each.names)}: {until} ({each.file})"
+        lines.append(Text(text, style="dim" if left >= SOON else "red"))
+    return lines
+
+
 def _complaints(view: FleetView) -> list[Text]:
     return [
         Text(f"{server.name}: its conf has mistakes and is not taken over:\n{server.complaints}")
@@ -150,12 +164,12 @@ def _complaints(view: FleetView) -> list[Text]:
 def _errors(view: FleetView) -> list[Text]:
     """Below the table, as tracebacks do not fit into a cell."""
     return [
-        Text(f"{server.name}, {_age(server.last_error_at)} ago: {server.last_error}")
+        Text(f"{server.name}, {age(server.last_error_at)} ago: {server.last_error}")
         for server in view.servers
         if server.last_error_at is not None
     ]
 
 
-def _age(unix_time: float) -> str:
+def age(unix_time: float) -> str:
     """As 3 days, 4:05:06."""
     return str(datetime.timedelta(seconds=max(0, int(time.time() - unix_time))))

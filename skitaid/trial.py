@@ -10,9 +10,8 @@ from typing import NoReturn
 from skitaid.conf import load_server
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.paths import Paths
-from skitaid.supervisor.listeners import CannotListen, listen
+from skitaid.supervisor.listeners import CannotListen, try_to_listen
 from skitaid.supervisor.privileges import become
-from skitaid.supervisor.settings import Settings
 from skitaid.workers.trial import why_not
 
 
@@ -36,19 +35,20 @@ def run(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> NoReturn:
 
 def _try(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> None:
     settings = load_server(conf, paths.run_dir(conf.stem))
-    if (settings.ip, settings.port) not in bound:
-        _try_address(settings, bound)
+    for address in settings.addresses:
+        if address not in bound:
+            _try_address(*address, bound)
     become(settings.identity, settings.umask)  # no app is ever run with the master's rights
     reason = why_not(settings.worker)
     if reason:
         raise SkitaidError(reason)
 
 
-def _try_address(settings: Settings, bound: list[tuple[str, int]]) -> None:
+def _try_address(ip: str, port: int, bound: list[tuple[str, int]]) -> None:
     try:
-        listen(settings.ip, settings.port).close()
+        try_to_listen(ip, port)
     except CannotListen as error:
-        if settings.port not in (port for _, port in bound):
+        if port not in (port for _, port in bound):
             raise
         raise SkitaidError(
             f"{error}; if that is this server itself with another ip: a reload can change that, a"

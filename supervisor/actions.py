@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from skitaid.supervisor.control_records import Progress, Reply
 from skitaid.supervisor.settings import Settings
 from skitaid.workers.control import FromMaster
+from skitaid.workers.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Fork:
     serial: int
     ordinal: int
     generation: int  # whose settings and listener it gets
+    standings: tuple[Standing, ...] = ()  # what an operator has said of members so far
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,12 @@ from skitaid.supervisor.backoff import Backoff
 from skitaid.supervisor.change import Change
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.generation import Generation
+from skitaid.supervisor.inquiry import Inquiry
 from skitaid.supervisor.legacy import Legacy, settings_of
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.trying import Trying
+from skitaid.workers.settings import Tls
+from skitaid.workers.standing import Standing
 
 
 class Stage(Enum):
@@ -57,9 +60,13 @@ class Book:
         self.fallback: Generation | None = None
         self.change: Change | None = None
         self.trying: Trying | None = None  # whether a restart would come up
+        self.standings: dict[tuple[str, str], Standing] = {}  # by cluster and node
+        self.inquiries: dict[int, Inquiry] = {}  # by ticket: who wants to know of members
         self.extra = 0  # workers more than the conf says, by TTIN and TTOU
         self.look_at: float | None = None  # when the slots are looked at next
         self.overslept = False  # whether the last look was late
+        self.expiry_of: Tls | None = None  # whose certificates were looked at last
+        self.expiry_at: float | None = None  # when they are looked at next; None: never
         self.exit_code = 0
         self.started = now
         self.last_error = ""
@@ -91,6 +98,7 @@ class Book:
         last = settings_of(left)
         if last is None or last.processes == self.wanted.settings.processes:
             self.extra = left.extra
+        self.standings = {(each.cluster, each.node): each for each in left.standings}
         self.started = left.started - self._to_unix
         self._serial = left.serials
         self._generations = left.generations

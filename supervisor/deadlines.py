@@ -24,7 +24,11 @@ def _deadlines(book: Book) -> Iterator[float]:
             yield child.old_at
     if book.trying and book.trying.kill_at is not None:
         yield book.trying.kill_at
+    for inquiry in book.inquiries.values():
+        yield inquiry.until
     if book.look_at is not None:
         yield book.look_at
+    if book.expiry_at is not None:
+        yield book.expiry_at
     if book.missing() or wants_one_more(book):
         yield book.fork_from()

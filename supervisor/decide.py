@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor import restarting, rolling
+from skitaid.supervisor import expiry, members, restarting, rolling
 from skitaid.supervisor.actions import (
     Action,
     Announce,
@@ -30,7 +30,18 @@ from skitaid.supervisor.actions import (
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
-from skitaid.supervisor.control_records import Done, Reload, Restart, Rotate, Start, Status, Stop
+from skitaid.supervisor.control_records import (
+    ChangeMembers,
+    Done,
+    ListClusters,
+    Reload,
+    Restart,
+    Rotate,
+    ShowCluster,
+    Start,
+    Status,
+    Stop,
+)
 from skitaid.supervisor.events import (
     Asked,
     BecameNothing,
@@ -55,6 +66,7 @@ from skitaid.supervisor.events import (
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
+    WorkerMembers,
     WorkerReady,
     WorkerWantsRestart,
     WorkerWantsShutdown,
@@ -126,6 +138,8 @@ def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[
         case WorkerWantsShutdown():
             cause = f"an app asks for it in {child}"
             return stop(book, StopWanted(graceful=True, cause=cause), now)
+        case WorkerMembers():
+            return members.told(book, event)
         case WorkerHungUp():
             return _hung_up(child, now)
         case _:
@@ -231,12 +245,18 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
             return rolling.reload(book, ReloadWanted("control socket", event.ticket), now)
         case Restart():
             return restarting.restart(book, RestartWanted("control socket", event.ticket), now)
+        case ListClusters():
+            return [Answer(event.ticket, members.clusters(book))]
+        case ShowCluster():
+            return members.show(book, event.ticket, event.request, now)
+        case ChangeMembers():
+            return members.change(book, event.ticket, event.request)
         case _:
             assert_never(event.request)
 
 
 def _settle(book: Book, now: float) -> list[Action]:
-    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
+    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now), *members.settle(book, now)]
     if book.stage is Stage.STOPPING:
         actions += [*look(book, now), *rolling.give_up(book), *restarting.give_up(book)]
         is_over = not book.children and not book.trying
@@ -246,7 +266,12 @@ def _settle(book: Book, now: float) -> list[Action]:
     if book.stage is Stage.STARTING and len(book.ready()) >= book.count:
         book.stage = Stage.SERVING
         actions.append(Announce(address(book.settings)))
-    actions += [*look(book, now), *aged(book, now), *restarting.trial_overdue(book, now)]
+    actions += [
+        *look(book, now),
+        *aged(book, now),
+        *expiry.warn(book, now),
+        *restarting.trial_overdue(book, now),
+    ]
     return [*actions, *rolling.advance(book, now)]
 
 
@@ -272,4 +297,4 @@ def _kill_overdue(book: Book, now: float) -> list[Action]:
 
 def _fork(book: Book, now: float) -> Action:
     child = book.enter(book.steady, now)
-    return Fork(child.serial, child.ordinal, child.generation)
+    return Fork(child.serial, child.ordinal, child.generation, tuple(book.standings.values()))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
+from skitaid.workers.member_report import MemberReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,16 @@ class WorkerWantsShutdown:
     """An app of the worker asks for the end of the whole server."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMembers:
+    """The worker tells how members of a cluster are."""
+
+    serial: int
+    ticket: int  # whose request it answers
+    total: int  # members there are; 0: it has no such cluster
+    members: list[MemberReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +218,7 @@ NewsOfWorker = (
     | WorkerDraining
     | WorkerWantsRestart
     | WorkerWantsShutdown
+    | WorkerMembers
     | WorkerHungUp
 )
 

@@ -47,6 +47,7 @@ def leave(
         extra=book.extra,
         started=book.unix(book.started),
         settings=msgspec.Raw(msgspec.json.encode(book.settings)),
+        standings=list(book.standings.values()),
     )
 
 

@@ -12,6 +12,7 @@ import os
 import msgspec
 
 from skitaid.supervisor.settings import Settings
+from skitaid.workers.standing import Standing
 
 
 class Listening(msgspec.Struct, frozen=True):
@@ -55,6 +56,7 @@ class Legacy(msgspec.Struct, frozen=True):
     extra: int  # workers more than the conf says
     started: float  # Unix time
     settings: msgspec.Raw = msgspec.Raw(b"null")  # that the server goes by; see `settings_of`
+    standings: list[Standing] = []  # what an operator has said of members
 
     def descriptors(self) -> list[int]:
         """All that the next program needs open."""

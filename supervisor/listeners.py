@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import stat
 from collections.abc import Sequence
 
 import psutil
 
 from skitaid.supervisor.overlap import share, unshare
+from skitaid.supervisor.privileges import Identity
 from skitaid.supervisor.title import MASTER_TITLE
+from skitaid.supervisor.unix_listener import PREFIX, open_unix, remove_if_ours
 from skitaid.workers.backlog import BACKLOG
 
 
@@ -17,12 +21,21 @@ class CannotListen(Exception):
     """The address cannot be bound. The message is one sentence for the operator."""
 
 
-def listen(ip: str, port: int, beside: Sequence[socket.socket] = ()) -> socket.socket:
-    """A non-blocking listening socket. `ip` is an address, a name, or "" for all interfaces.
+def listen(
+    ip: str,
+    port: int,
+    beside: Sequence[socket.socket] = (),
+    mode: int = 0o660,
+    identity: Identity | None = None,
+) -> socket.socket:
+    """A non-blocking listening socket. `ip` is an address, a name, or "" for all interfaces; or
+    "unix:PATH" for a file with this mode, that belongs to this identity.
 
     `beside`: sockets of this process with the same port. If the address overlaps with theirs, the
     new socket is only bound, and listens when a worker makes it (`overlap`). Raises `CannotListen`.
     """
+    if ip.startswith(PREFIX):
+        return _listen_unix(ip, mode, identity)
     try:
         return _open(ip, port, is_beside=False)
     except socket.gaierror as error:
@@ -36,6 +49,30 @@ def listen(ip: str, port: int, beside: Sequence[socket.socket] = ()) -> socket.s
     except OSError as error:
         unshare(beside)
         raise CannotListen(_why_not_beside(ip, port, error)) from error
+
+
+def try_to_listen(ip: str, port: int) -> None:
+    """Whether one could, at this moment. Raises `CannotListen`."""
+    with listen(ip, port):
+        let_go(ip)
+
+
+def let_go(ip: str) -> None:
+    """To be called before the last socket of an address is closed."""
+    if ip.startswith(PREFIX):
+        remove_if_ours(ip.removeprefix(PREFIX))
+
+
+def _listen_unix(ip: str, mode: int, identity: Identity | None) -> socket.socket:
+    path = ip.removeprefix(PREFIX)
+    try:
+        return open_unix(path, mode, identity)
+    except OSError as error:
+        reason = error.strerror
+        if error.errno == errno.EADDRINUSE:
+            is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
+            reason = "another process already does" if is_socket else "that is no socket"
+        raise CannotListen(f"cannot listen on {ip}: {reason}") from error
 
 
 def _open(ip: str, port: int, *, is_beside: bool) -> socket.socket:

@@ -11,13 +11,16 @@ from __future__ import annotations
 import logging
 import socket
 from dataclasses import dataclass, field
+from itertools import chain
 
-from skitaid.supervisor.listeners import listen
+from skitaid.supervisor.listeners import CannotListen, let_go, listen
 from skitaid.supervisor.overlap import mute, unshare
 from skitaid.supervisor.privileges import hand_over_logs
 from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.spawn import Closeable, Nursery, RunWorker
+from skitaid.workers.doors import Doors
 from skitaid.workers.scoreboard import Scoreboard
+from skitaid.workers.web.tls import server_context
 
 Address = tuple[str, int]
 
@@ -32,7 +35,7 @@ class Nurseries:
     scoreboard: Scoreboard
     _listeners: dict[Address, socket.socket] = field(default_factory=dict)
     _nurseries: dict[int, Nursery] = field(default_factory=dict)
-    _addresses: dict[int, Address] = field(default_factory=dict)
+    _addresses: dict[int, tuple[Address, ...]] = field(default_factory=dict)
 
     def __getitem__(self, generation: int) -> Nursery:
         return self._nurseries[generation]
@@ -46,18 +49,28 @@ class Nurseries:
         return dict(self._listeners)
 
     def bind(self, settings: Settings) -> None:
-        """Have a socket for these settings. Raises `CannotListen`."""
-        address = _address(settings)
-        if address not in self._listeners:
-            self._listeners[address] = listen(*address, self._of_port(settings.port))
+        """Have the sockets for these settings. Raises `CannotListen`."""
+        try:
+            for address in settings.addresses:
+                if address not in self._listeners:
+                    self._listeners[address] = listen(
+                        *address,
+                        self._of_port(address[1]),
+                        settings.unix_mode,
+                        settings.identity,
+                    )
+        except CannotListen:
+            self.let_go()  # nobody would accept what comes to the other one
+            raise
 
     def prepare(self, generation: int, settings: Settings) -> None:
         """Workers of this generation will be forked; its address is bound."""
         _hand_over_logs(settings)
-        address = self._addresses[generation] = _address(settings)
-        self._nurseries[generation] = Nursery(
-            self.run_worker, settings, self._listeners[address], self.scoreboard
-        )
+        self._addresses[generation] = settings.addresses
+        listener, *others = (self._listeners[address] for address in settings.addresses)
+        tls = server_context(settings.worker.tls) if settings.worker.tls else None
+        doors = Doors(listener, others[0] if others else None, tls)
+        self._nurseries[generation] = Nursery(self.run_worker, settings, doors, self.scoreboard)
 
     def forget(self, generation: int) -> None:
         """No more workers of it; addresses that nobody needs any more are let go.
@@ -75,22 +88,25 @@ class Nurseries:
     def let_go(self) -> None:
         """Close the sockets of addresses that no generation has."""
         for address in self._unneeded():
+            let_go(address[0])
             self._listeners.pop(address).close()
 
     def not_inherited(self, generation: int) -> list[Closeable]:
         """What a worker of this generation does not need: the sockets of other addresses."""
         mine = self._addresses[generation]
-        return [sock for address, sock in self._listeners.items() if address != mine]
+        return [sock for address, sock in self._listeners.items() if address not in mine]
 
     def _unneeded(self) -> set[Address]:
-        return self._listeners.keys() - self._addresses.values()
+        return self._listeners.keys() - set(chain.from_iterable(self._addresses.values()))
 
     def _of_port(self, port: int) -> list[socket.socket]:
-        return [sock for (_, other), sock in self._listeners.items() if other == port]
+        """Those that may overlap; a file has no port, and overlaps with nothing."""
+        return [sock for (_, other), sock in self._listeners.items() if other == port != 0]
 
     def close(self) -> None:
         """The server ends."""
-        for listener in self._listeners.values():
+        for (ip, _), listener in self._listeners.items():
+            let_go(ip)
             listener.close()
 
 
@@ -100,7 +116,3 @@ def _hand_over_logs(settings: Settings) -> None:
         hand_over_logs(settings.identity, settings.worker.logs.directory)
     except OSError as error:
         log.error("the logs cannot be given to who writes them: %s", error)
-
-
-def _address(settings: Settings) -> Address:
-    return settings.ip, settings.port

@@ -47,4 +47,6 @@ def mute(listener: socket.socket) -> None:
 
 def _set_shared(sockets: Iterable[socket.socket], yes: bool) -> None:
     for each in sockets:
+        if each.family == socket.AF_UNIX:
+            continue
         each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, yes)

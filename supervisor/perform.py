@@ -53,6 +53,7 @@ from skitaid.supervisor.events import (
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
+    WorkerMembers,
     WorkerReady,
     WorkerWantsRestart,
     WorkerWantsShutdown,
@@ -156,7 +157,9 @@ class Performer:
     def _fork(self, action: Fork) -> Event:
         try:
             nursery = self._nurseries[action.generation]
-            worker = nursery.spawn(action.ordinal, self._not_inherited(action.generation))
+            worker = nursery.spawn(
+                action.ordinal, self._not_inherited(action.generation), action.standings
+            )
         except OSError as error:
             return ForkFailed(action.serial, error.strerror or str(error))
         self.hold(action.serial, worker.process, worker.control)
@@ -309,5 +312,7 @@ def _event(serial: int, record: control.FromWorker) -> Event:
             return WorkerWantsRestart(serial, record.reason)
         case control.WantShutdown():
             return WorkerWantsShutdown(serial)
+        case control.Members(ticket, total, members):
+            return WorkerMembers(serial, ticket, total, members)
         case _:
             assert_never(record)

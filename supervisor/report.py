@@ -7,7 +7,8 @@ import msgspec
 from skitaid.supervisor.address import address
 from skitaid.supervisor.book import Book
 from skitaid.supervisor.child import Child
-from skitaid.supervisor.control_records import ServerStatus, WorkerStatus
+from skitaid.supervisor.control_records import CertificateStatus, ServerStatus, WorkerStatus
+from skitaid.supervisor.settings import Settings
 from skitaid.workers.scoreboard import Field, Scoreboard
 
 
@@ -27,6 +28,7 @@ def status(book: Book, now: float) -> ServerStatus:
         last_error=book.last_error,
         last_error_at=None if error_at is None else book.unix(error_at),
         generation=book.wanted.number,
+        certificates=_certificates(settings),
         crashes=max(book.crashes.recent(now), book.boots.recent(now)),
         fork_from=book.unix(book.fork_from()) if book.fork_from() > now else None,
     )
@@ -49,6 +51,12 @@ def _with_figures(worker: WorkerStatus, board: Scoreboard) -> WorkerStatus:
         queued=slot[Field.QUEUED],
         rss=slot[Field.RSS],
     )
+
+
+def _certificates(settings: Settings) -> list[CertificateStatus]:
+    tls = settings.worker.tls
+    certificates = tls.certificates if tls else ()
+    return [CertificateStatus(each.file, list(each.names), each.not_after) for each in certificates]
 
 
 def _worker(child: Child, now: float) -> WorkerStatus:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from skitaid.supervisor import members
 from skitaid.supervisor.actions import Action, Answer, Become, KillTrial, Log, Report, Try
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.control_records import Progress, Refused
@@ -42,7 +43,8 @@ def trial_ended(book: Book, event: TrialEnded, now: float) -> list[Action]:
     trying, book.trying = book.trying, None
     assert trying
     if event.exit_code == 0 and book.stage is Stage.SERVING:
-        return [Log(logging.INFO, "restarting"), Become(tuple(trying.tickets))]
+        answers = members.give_up(book)
+        return [*answers, Log(logging.INFO, "restarting"), Become(tuple(trying.tickets))]
     why = event.text or f"the trial {describe(event.exit_code)}"
     return _not_restarted(book, tuple(trying.tickets), why, now)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 
+from skitaid.supervisor import members
 from skitaid.supervisor.actions import Action, Answer, Forget, Fork, Load, Log, Prepare, Report
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.change import Change
@@ -120,7 +121,8 @@ def advance(book: Book, now: float) -> list[Action]:
     actions = [_retire(book, child, now) for child in _surplus(book)]
     if wants_one_more(book) and now >= book.fork_from():
         child = book.enter(book.wanted, now)
-        actions.append(Fork(child.serial, child.ordinal, child.generation))
+        standings = tuple(book.standings.values())
+        actions.append(Fork(child.serial, child.ordinal, child.generation, standings))
     # The address of the fallback is let go before its last worker takes what is waiting there.
     return [*_leave_fallback(book), *actions, *_tell_change(book)]
 
@@ -175,6 +177,7 @@ def _tell_change(book: Book) -> list[Action]:
 
 def _complete(book: Book, change: Change) -> list[Action]:
     book.change = None
+    members.prune(book)
     text = f"the {change.what} is complete: all workers are of generation {book.wanted.number}"
     return [Log(logging.INFO, text), *(Answer(ticket, Done()) for ticket in change.tickets)]
 

@@ -17,7 +17,7 @@ class Settings:
     """One server of the fleet."""
 
     name: str
-    ip: str  # "" means all interfaces, IPv4 and IPv6
+    ip: str  # "" means all interfaces, IPv4 and IPv6; "unix:PATH" a file, and port is 0
     port: int
     processes: int
     run_dir: str  # VAR/servers/NAME: pid file and control socket live here
@@ -31,3 +31,11 @@ class Settings:
     preload: bool = False  # the master imports the apps, before it forks
     identity: Identity | None = None  # whom workers run as; None: as the master does
     umask: int = 0o022  # of workers
+    unix_mode: int = 0o660  # of the file
+    redirect_port: int = 0  # plain HTTP there is sent to https; 0: none
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it listens: first for what it is there for, then for the redirect."""
+        first = (self.ip, self.port)
+        return (first, (self.ip, self.redirect_port)) if self.redirect_port else (first,)

@@ -1,7 +1,7 @@
 """Forking one worker.
 
 Runs in the master's main thread, which is its only one, so the fork is safe. The child keeps
-the listening socket, its end of its own control pipe, and stderr; everything else of the
+the listening sockets, its end of its own control pipe, and stderr; everything else of the
 master's it closes first, above all the siblings' pipes: an end kept open here would hide the
 master's death from them. The child never comes back from here: whatever happens in it, it ends
 in `os._exit`.
@@ -27,9 +27,11 @@ from skitaid.supervisor.settings import Settings
 from skitaid.supervisor.title import be_worker
 from skitaid.workers import control
 from skitaid.workers import settings as worker
+from skitaid.workers.doors import Doors
 from skitaid.workers.scoreboard import Scoreboard
+from skitaid.workers.standing import Standing
 
-RunWorker = Callable[[worker.Settings, socket.socket, socket.socket, int, Scoreboard], int]
+RunWorker = Callable[[worker.Settings, Doors, socket.socket, int, Scoreboard], int]
 
 # A key press in the terminal reaches the whole process group; it is the master who tells.
 OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -58,12 +60,17 @@ class Nursery:
 
     run_worker: RunWorker
     settings: Settings
-    listener: socket.socket
+    doors: Doors
     scoreboard: Scoreboard
 
-    def spawn(self, ordinal: int, not_inherited: list[Closeable]) -> Spawned:
+    def spawn(
+        self,
+        ordinal: int,
+        not_inherited: list[Closeable],
+        standings: tuple[Standing, ...] = (),
+    ) -> Spawned:
         """Fork one worker. Raises `OSError` if the kernel refuses."""
-        settings = self._settings_of_one()
+        settings = self._settings_of_one(standings)
         mine, theirs = control.pair()
         self.scoreboard.take(ordinal)
         # A signal between fork and reset would be written into the master's queue.
@@ -80,11 +87,11 @@ class Nursery:
             theirs.close()
         return Spawned(_hold(pid, mine), mine)
 
-    def _settings_of_one(self) -> worker.Settings:
+    def _settings_of_one(self, standings: tuple[Standing, ...]) -> worker.Settings:
         """In the master, whose random numbers differ from fork to fork."""
         limit, jitter = self.settings.max_requests, self.settings.max_requests_jitter
         more = random.randint(0, jitter) if limit else 0
-        return replace(self.settings.worker, max_requests=limit + more)
+        return replace(self.settings.worker, max_requests=limit + more, standings=standings)
 
     def _live(
         self,
@@ -102,7 +109,7 @@ class Nursery:
             become(self.settings.identity, self.settings.umask)
             process_log.set_up(f"{settings.name}/{ordinal}")
             _reset_signals()
-            exit_code = self.run_worker(settings, self.listener, pipe, ordinal, self.scoreboard)
+            exit_code = self.run_worker(settings, self.doors, pipe, ordinal, self.scoreboard)
         except BaseException:
             log.exception("the worker crashed")
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 from hypothesis import settings
 from operator_session import Home
 from postgres import Postgres, common, stop_common
+
+# Servers are started by the hundred, and by workers of xdist that collect everything: who works
+# without bytecode would compile it all in each of them, which is most of what a start costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A busy machine is no defect, and what has failed once must fail again.
 settings.register_profile("skitai", deadline=None, derandomize=True, max_examples=50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -60,8 +61,18 @@ class Gate:
         assert poll.poll(PATIENCE * 1000), "no request has come to the gate"
 
     def open(self) -> None:
-        """Let it through."""
-        (self._directory / "go").open("w").close()
+        """Let it through. Fails, instead of waiting for ever, if nobody stands there any more."""
+        wait_until(self._let_through, "somebody stands before the gate")
+
+    def _let_through(self) -> bool:
+        """Whether somebody did. Whoever has said that it came is just about to."""
+        try:
+            os.close(os.open(self._directory / "go", os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nobody reads: fifo(7)
+                return False
+            raise
+        return True
 
     def close(self) -> None:
         os.close(self._came)

@@ -12,6 +12,9 @@ import socket
 
 import msgspec
 
+from .member_report import MemberReport
+from .standing import Standing
+
 PACKET_MAX = 65536
 TEXT_MAX = 32768
 
@@ -42,6 +45,14 @@ class Draining(msgspec.Struct, tag=True, frozen=True):
     in_flight: int
 
 
+class Members(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: the answer to `TellMembers`."""
+
+    ticket: int
+    total: int  # members that the cluster has; 0 if this worker has no such cluster
+    members: list[MemberReport]  # `PAGE` at most
+
+
 class Retire(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: accept no more, finish what is in flight, then leave with 0."""
 
@@ -54,8 +65,23 @@ class ReopenLogs(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: the log files were moved away; write to new ones."""
 
 
-FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown
-FromMaster = Retire | Stop | ReopenLogs
+class SetMembers(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: an operator has said something of these members."""
+
+    standings: list[Standing]
+    is_forgiven: bool = False  # their failures so far do not count any more
+
+
+class TellMembers(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: how are the members of a cluster, from the one at `start` on?"""
+
+    ticket: int
+    cluster: str
+    start: int
+
+
+FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown | Members
+FromMaster = Retire | Stop | ReopenLogs | SetMembers | TellMembers
 
 EXIT_CLEAN = 0
 EXIT_BOOT_FAILED = 1

@@ -122,7 +122,7 @@ class WorkerEngine:
             await gate.future
         finally:
             timer.cancel()
-            call.waiter = None
+            call.waiter, call.wanted = None, 0
         return call.landed >= wanted
 
     def _on_loop(self, act: Callable[[Call], None], call: Call) -> None:

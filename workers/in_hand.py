@@ -96,6 +96,8 @@ def listing(requests: Iterable[Request], tasks: Iterable[asyncio.Task[None]]) ->
 
 def _line(request: Request, work: AtWork | None, now: float) -> str:
     start = f"  {request.method} {request.uri}, {now - request.began:.1f} s old"
+    if work is None and request.member:
+        return f"{start}: passed on to {request.member.decode()}"
     if work is None:
         return f"{start}: waits for a handler thread"
     return f"{start}, {work.handler}: {work.doing()}"

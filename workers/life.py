@@ -18,6 +18,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from . import control
+from .doors import Doors
 from .scoreboard import Field, Slot, State
 from .site import WebSite
 
@@ -53,13 +54,15 @@ class Life:
         self._over: asyncio.Future[None] = loop.create_future()
         self.phase = Phase.SERVING
 
-    async def lead(self, listener: socket.socket) -> None:
+    async def lead(self, doors: Doors) -> None:
         """Serve until it is over."""
-        self._site.open(listener, self._tell)
+        await self._site.prepare()
+        self._site.open(doors, self._tell)
         self._loop.add_reader(self._pipe.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._slot[Field.STATE] = State.SERVING
         self._tell(control.Ready())
+        self._hear()  # what was said while we booted counts for the first request already
         try:
             await self._over
         finally:
@@ -111,6 +114,17 @@ class Life:
                     self.stop()
                 case control.ReopenLogs():
                     self._reopen_logs()
+                case control.SetMembers(standings, is_forgiven):
+                    self._site.stand(standings, is_forgiven=is_forgiven)
+                case control.TellMembers():
+                    self._tell_members(record)
+
+    def _tell_members(self, asked: control.TellMembers) -> None:
+        total, members = self._site.members(asked.cluster, asked.start)
+        try:
+            self._tell(control.Members(asked.ticket, total, members))
+        except BlockingIOError:  # it is asked faster than it reads; it says that we were silent
+            log.warning("the master does not read what members of [@%s] do", asked.cluster)
 
     def _tell(self, record: control.FromWorker) -> None:
         try:

@@ -7,21 +7,24 @@ of them may be of different moments. Nothing is counted for them that is not cou
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from skitai import resources
 from skitai.app import Application
 from skitai.wasc import Wasc
 
+from .clients import reporting
 from .clients.cluster import Cluster, ClusterMember
 from .clients.flights import Flights
-from .clients.pg_keeper import PgKeeper
-from .clients.pg_report import report
+from .member_report import MemberReport
 from .scoreboard import Field, Slot
 from .settings import AppRoute, Settings
 from .threads import HandlerThreads
+
+SOCKETPOOL = "socketpool"  # the original's name for the servers that was.wget and was.rpc ask
 
 
 def register(
@@ -31,14 +34,15 @@ def register(
     slot: Slot,
     apps: Mapping[str, Application],
     clusters: Mapping[str, Cluster],
+    origins: Callable[[], Sequence[ClusterMember]],
     flights: Flights,
 ) -> None:
-    """Give them all to `was`. apps: by the file of their route."""
+    """Give them all to `was`. apps: by the file of their route. origins: servers named by a URL."""
     # Annotated as `was` promises them, since `register` takes anything.
     threads_seen: resources.Threads = Threads(threads, settings.threads_max)
     queue: resources.Queue = Queue(threads, settings.limits.queue)
     lifetime: resources.Lifetime = Lifetime(slot)
-    clusters_seen: Mapping[str, resources.Cluster] = Clusters(clusters)
+    clusters_seen: Mapping[str, resources.Cluster] = Clusters(clusters, origins)
     wasc.register("threads", threads_seen)
     wasc.register("queue", queue)
     wasc.register("lifetime", lifetime)
@@ -144,36 +148,31 @@ class Apps(Mapping[str, Application]):
         return {prefix: app.import_name for prefix, app in self.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One server of a cluster at one moment."""
-
-    address: str
-    weight: int
-    in_flight: int
-    is_ejected: bool
-    pool: dict[str, Any]
-
-
 class ClusterView:
-    """A cluster that is asked what its members do."""
+    """A cluster that is asked what its members do. members: as they are by then."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, members: Callable[[], Sequence[ClusterMember]]) -> None:
+        self._members = members
 
     @property
     def members(self) -> tuple[resources.Member, ...]:
-        return tuple(_member(each) for each in self._cluster.members)
+        return tuple(reporting.reports(self._members()))
 
     def status(self) -> dict[str, Any]:
-        return {"members": [_status(_member(each)) for each in self._cluster.members]}
+        return {"members": [_plain(each) for each in reporting.reports(self._members())]}
 
 
 class Clusters(Mapping[str, ClusterView]):
-    """The clusters of the conf, by name without the @."""
+    """The clusters of the conf, by name with or without the @, and the servers without one."""
 
-    def __init__(self, clusters: Mapping[str, Cluster]) -> None:
-        self._views = {name: ClusterView(each) for name, each in clusters.items()}
+    def __init__(
+        self, clusters: Mapping[str, Cluster], origins: Callable[[], Sequence[ClusterMember]]
+    ) -> None:
+        self._views = {
+            name: ClusterView(lambda each=each: each.members)  # type: ignore[misc]
+            for name, each in clusters.items()
+        }
+        self._views.setdefault(SOCKETPOOL, ClusterView(origins))
 
     def __getitem__(self, name: str) -> ClusterView:
         return self._views[name.removeprefix("@")]
@@ -188,15 +187,6 @@ class Clusters(Mapping[str, ClusterView]):
         return {name: each.status() for name, each in self._views.items()}
 
 
-def _status(member: Member) -> dict[str, Any]:
-    status = asdict(member)
-    if not member.pool:
-        del status["pool"]
-    return status
-
-
-def _member(member: ClusterMember) -> Member:
-    load = member.load
-    keeper = member.keeper
-    pool = report(keeper.pool, keeper.figures) if isinstance(keeper, PgKeeper) else {}
-    return Member(member.node, load.weight, load.in_flight, bool(member.health.ejections), pool)
+def _plain(report: MemberReport) -> dict[str, Any]:
+    named = {"address": report.address, "is_ejected": report.is_ejected}
+    return {**msgspec.to_builtins(report), **named}

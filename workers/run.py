@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import time
 from collections.abc import Mapping
 
@@ -18,6 +17,7 @@ from skitai.app import Application
 from . import control
 from .apps import AppFailed, load_all
 from .backlog import open_backlog
+from .doors import Doors
 from .heartbeat import Heartbeat
 from .life import Life
 from .logs.open import ProcessLogs
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 def main(
     settings: Settings,
-    listener: socket.socket,
+    doors: Doors,
     pipe: socket.socket,
     ordinal: int,
     scoreboard: Scoreboard,
@@ -39,10 +39,9 @@ def main(
 ) -> int:
     """Serve until the master says otherwise. Returns the exit code.
 
-    listener: bound, shared with the other workers; it listens when this one is ready, if not
-    before. pipe: this worker's end of the control pipe. ordinal: which worker of the server
-    this is, from 0; its slot on the scoreboard has the same index. preloaded: the apps, if the
-    master has imported them.
+    doors: what the master has opened. pipe: this worker's end of the control pipe. ordinal:
+    which worker of the server this is, from 0; its slot on the scoreboard has the same index.
+    preloaded: the apps, if the master has imported them.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the master, which tells us
     watchdog = Watchdog(pipe, settings.drain_timeout)  # before any other thread
@@ -56,8 +55,9 @@ def main(
     try:
         apps = load_all(settings.routes) if preloaded is None else preloaded
         site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
-        open_backlog(listener)
-    except (AppFailed, ssl.SSLError, OSError) as error:
+        for listener in doors.listeners:
+            open_backlog(listener)
+    except (AppFailed, OSError) as error:
         control.send(pipe, control.BootFailed(control.cut(str(error))))
         return control.EXIT_BOOT_FAILED
     life = Life(loop, site, pipe, slot, settings.drain_timeout, logs.reopen)
@@ -65,7 +65,7 @@ def main(
     heartbeat = Heartbeat(loop, slot, settings.worker_timeout, site.handlers)
     heartbeat.beat()
     try:
-        loop.run_until_complete(life.lead(listener))
+        loop.run_until_complete(life.lead(doors))
         # One more round, so that what was closed at the end really closes.
         loop.run_until_complete(asyncio.sleep(0))
         site.leave_nothing()

@@ -12,6 +12,9 @@ from typing import Literal
 
 import msgspec
 
+from .standing import Standing
+
+DNS_EVERY = 30.0  # seconds; as long as a name is remembered that is no group of members
 CONNECTIONS_MAX = 256  # to one server from one worker; as many as handlers may wait by default
 
 DATABASE_CONNECTIONS = 32  # to one server from all workers; PostgreSQL's own default is 100 for all
@@ -52,6 +55,15 @@ class Member:
     port: int  # 1..65535; 0 when unix is set
     weight: int = 1  # >= 1
     unix: str = ""  # absolute path of the socket
+    dns: bool = False  # stands for as many members as its host has addresses, at any moment
+
+    @property
+    def node(self) -> str:
+        """As in results: "host:port" or "unix:path"; with dns as in the conf."""
+        if self.unix:
+            return f"unix:{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'dns:' if self.dns else ''}{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,19 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Passing:
+    """How requests of clients are passed on to a cluster that a route names."""
+
+    keep_prefix: bool = False  # members are asked for the path with the route's prefix
+    keep_host: bool = False  # by the name that the client has called, not by their own
+    sticky: str = ""  # name of the cookie that brings a client to the same member again; "": none
+    timeout: float = 60.0  # seconds of silence of a member, then 504; 0: never
+    tunnel_timeout: float = 3600.0  # seconds in which nothing moves in a tunnel; 0: never
+    max_request_size: int = 2 * 1024**3  # bytes of a body, which is not held; beyond it: 413
+    keep_location: bool = False  # where a member sends a client; not a conf's: clients know it
+
+
+@dataclass(frozen=True, slots=True)
 class HttpCluster:
     """A `[@name]` section of servers that speak HTTP, XML-RPC or JSON-RPC."""
 
@@ -109,6 +134,8 @@ class HttpCluster:
     check: Check | None = None  # None: only calls tell how members are
     limits: ClientLimits = ClientLimits()
     trust: ClientTls = ClientTls()  # counts with tls
+    dns_every: float = DNS_EVERY  # seconds between two look-ups of members with dns
+    passing: Passing = Passing()  # counts with a route
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +194,35 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """`[certification]`, with the files found and readable."""
+class Certificate:
+    """One of `[certification]`, read: no worker opens its files, whoever it runs as."""
 
-    certfile: str  # absolute path of a PEM with certificate and key
-    cafile: str  # absolute path, or "" for none
+    file: str  # where it was read, for messages
+    names: tuple[str, ...]  # that it is for: DNS names, lower case, "*." first for all of one label
+    not_after: float  # Unix time
+    chain: str = field(repr=False)  # PEM: the certificate, then those up to the root
+    key: str = field(repr=False)  # PEM
     passphrase: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """`ssl = yes`."""
+
+    certificates: tuple[Certificate, ...]  # the first is for who names no host, or another one
+    client_ca: str = field(repr=False, default="")  # PEM of authorities; "": clients show none
+    is_client_cert_optional: bool = False  # counts with client_ca
+    hsts: str = ""  # value of Strict-Transport-Security; "": it is not sent
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """`proxy = yes`: who may use it, and for what."""
+
+    clients: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # addresses, networks, "unix:"
+    connect_ports: tuple[int, ...] = (443,)
+    destinations: tuple[str, ...] = ()  # networks that may be reached although they are not public
+    credentials: tuple[str, ...] = field(default=(), repr=False)  # "user:password"; none: all may
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +252,7 @@ class Settings:
     limits: Limits = Limits()
     upload_dir: str = "/var/tmp"  # noqa: S108  # each worker has a directory of its own there
     trusted_proxies: tuple[str, ...] = ()  # addresses, networks, "unix:"
+    proxy_protocol: bool = False  # they begin each connection with a header of it
     static_max_age: int = 300  # seconds
     result_cache: str = field(default="", repr=False)  # URL of a server; "": in its memory
     result_cache_entries: int = 200
@@ -210,9 +261,10 @@ class Settings:
     secure_keys: tuple[str, ...] = field(default=(), repr=False)  # first seals, all open
     logs: Logs = Logs()
     admin_password: str = field(default="", repr=False)  # "" means no admin page
-    forward_proxy: bool = False
+    forwarding: Forwarding | None = None  # None: this is no forward proxy
     tls: Tls | None = None
     request_timeout: float = 0.0  # seconds for a handler, then 503; 0: as long as it takes
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`
     worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never
     max_requests: int = 0  # answered requests after which this worker asks to be replaced; 0: never
+    standings: tuple[Standing, ...] = ()  # what an operator has said of members so far

@@ -6,6 +6,7 @@ Runs on the loop. Nothing here decides; it only knows who needs whom.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -19,30 +20,36 @@ from skitai.wasc import Server, Wasc
 
 from . import control, in_hand, resources
 from .apps import end, start
-from .clients.checks import Checks, watches
+from .clients import reporting
+from .clients.checks import Checks
 from .clients.databases import Databases
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
+from .doors import Doors
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
 from .logs.access_log import AccessLog
+from .member_report import MemberReport
 from .member_table import MemberTable
-from .overdue import Overdue
+from .overdue import Overdue, shortest
 from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
+from .standing import Standing
 from .threads import HandlerThreads
-from .web import tls
 from .web.acceptor import Acceptor
 from .web.bodies import Bodies
 from .web.connection import ClientConnection
 from .web.connections import Connections
 from .web.dispatch import Dispatcher
+from .web.forward_proxy import ForwardProxy
 from .web.forwarded import Proxies
 from .web.mounts import Mounts
+from .web.reverse_proxy import ReverseProxy, pseudonym
+from .web.to_https import ToHttps
 from .web.upload_directory import UploadDirectory
 from .web.uploads import Uploads
 
@@ -63,17 +70,16 @@ class WebSite:
     ) -> None:
         """scoreboard: of the server, None for a worker without siblings.
 
-        Raises ssl.SSLError or OSError for certificates that do not load, AppFailed for an app
-        that does not start.
+        Raises AppFailed for an app that does not start.
         """
         limits = settings.limits
         self._loop = loop
         self._scoreboard = scoreboard
         self._slot = lone_slot() if scoreboard is None else scoreboard[ordinal]
         self._limits = limits
-        self._tls: ssl.SSLContext | None = (
-            tls.server_context(settings.tls) if settings.tls else None
-        )
+        self._hsts = _hsts(settings)
+        self._port = settings.port
+        self._speaks_proxy_protocol = settings.proxy_protocol
         self._tell_master: Callable[[control.FromWorker], None] | None = None
         self._handoff = Handoff(loop)
         self._threads = HandlerThreads(
@@ -81,6 +87,7 @@ class WebSite:
         )
         databases = Databases(loop, settings.database_clusters, f"skitai {settings.name}")
         self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed, databases)
+        self._fanout.stand(settings.standings)
         self._flights = Flights(
             loop,
             self._fanout,
@@ -106,10 +113,17 @@ class WebSite:
             self._slot,
             self._apps,
             clusters,
+            lambda: self._fanout.origins,
             self._flights,
         )
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
+        self._reverse_proxy: ReverseProxy | None = None
+        if mounts.clusters:
+            self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
+        self._forward_proxy: ForwardProxy | None = None
+        if settings.forwarding is not None:
+            self._forward_proxy = ForwardProxy(loop, settings.forwarding, pseudonym(settings))
         self._dispatcher = Dispatcher(
             loop,
             settings,
@@ -118,33 +132,49 @@ class WebSite:
             self._handoff,
             self._threads,
             looking(self._apps, mounts, self._wasc),
+            self._reverse_proxy,
+            self._forward_proxy,
         )
         self._upload_directory = UploadDirectory(settings.upload_dir)
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
         self._proxies = Proxies(settings.trusted_proxies)
-        self._choose_sink = Bodies(limits, self._uploads).choose
+        proxies = (self._forward_proxy, self._reverse_proxy)
+        passed_on = [each.sink for each in proxies if each is not None]
+        self._choose_sink = Bodies(limits, self._uploads, passed_on).choose
         self._checks = Checks(
             loop,
             MemberTable() if scoreboard is None else scoreboard.members,
-            watches(loop, settings.http_clusters, self._fanout.clusters),
+            settings.http_clusters,
+            self._fanout.clusters,
             self._rank,
         )
         self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
-        self._acceptor: Acceptor | None = None
+        self._acceptors: list[Acceptor] = []
         self._overdue: Overdue | None = None
-        if settings.request_timeout:
+        if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
                 loop,
                 settings.request_timeout,
+                lambda: shortest(settings.request_timeout, self._apps.values()),
                 settings.threads,
                 self._connections,
                 self._dispatcher.tasks,
             )
 
-    def open(
-        self, listener: socket.socket, tell_master: Callable[[control.FromWorker], None]
-    ) -> None:
-        """Accept connections on a bound and listening socket.
+    async def prepare(self) -> None:
+        """What is to be known before the first request."""
+        await self._fanout.find_members()
+
+    def stand(self, standings: list[Standing], *, is_forgiven: bool) -> None:
+        """An operator has said something of members."""
+        self._fanout.stand(standings, is_forgiven=is_forgiven)
+
+    def members(self, cluster: str, start: int) -> tuple[int, list[MemberReport]]:
+        """How many members a cluster has, and how a page of them is; 0 for an unknown cluster."""
+        return reporting.page(self._fanout.clusters.get(cluster), start)
+
+    def open(self, doors: Doors, tell_master: Callable[[control.FromWorker], None]) -> None:
+        """Accept connections on bound and listening sockets.
 
         tell_master: called on the loop with what this worker or its apps want.
         """
@@ -154,18 +184,40 @@ class WebSite:
         )
         if self._overdue is not None:
             self._overdue.watch(self._want_successor)
-        self._acceptor = Acceptor(
+        self._accept(doors.listener, self._connection, doors.tls)
+        if doors.redirect is not None:
+            self._accept(doors.redirect, self._redirected, None)
+        self._checks.start()
+        self._upload_directory.sweep()
+
+    def _accept(
+        self,
+        listener: socket.socket,
+        protocol: Callable[[str], ClientConnection],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        acceptor = Acceptor(
             self._loop,
             listener,
-            self._connection,
-            self._tls,
+            protocol,
+            tls,
+            self._limits.header_timeout,
             self._connections,
             self._slot,
             self._siblings,
+            self._is_proxy if self._speaks_proxy_protocol else None,
         )
-        self._acceptor.open()
-        self._checks.start()
-        self._upload_directory.sweep()
+        acceptor.open()
+        self._acceptors.append(acceptor)
+
+    def _may_be_late(self, request_timeout: float) -> bool:
+        """Whether a request may take too long, now or when an app was imported anew."""
+        apps = self._apps.values()
+        has_time = shortest(request_timeout, apps) < math.inf
+        return has_time or any(app.is_devel() for app in apps)
+
+    def _is_proxy(self, address: str) -> bool:
+        return self._proxies.speaking(address) is not None
 
     def _want_successor(self, reason: str) -> None:
         self._tell(control.WantRestart(reason))
@@ -200,14 +252,14 @@ class WebSite:
 
     def drain(self, when_empty: Callable[[], None]) -> None:
         """Accept no more; close each connection when it is answered; then say so."""
-        if self._acceptor is not None:
-            self._acceptor.drain()
+        for acceptor in self._acceptors:
+            acceptor.drain()
         self._connections.drain(when_empty)
 
     def close(self) -> None:
         """Close everything at once."""
-        if self._acceptor is not None:
-            self._acceptor.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         if self._overdue is not None:
             self._overdue.stop()
         self._checks.stop()
@@ -215,13 +267,16 @@ class WebSite:
         self._flights.close()
         self._handoff.close()
         self._connections.abort()
+        for proxy in (self._forward_proxy, self._reverse_proxy):
+            if proxy is not None:
+                proxy.close()
 
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
         self._uploads.close()
 
-    def _connection(self) -> ClientConnection:
+    def _connection(self, client: str) -> ClientConnection:
         return ClientConnection(
             self._loop,
             self._dispatcher,
@@ -229,7 +284,27 @@ class WebSite:
             self._limits,
             self._choose_sink,
             self._proxies,
+            self._hsts,
+            client,
         )
+
+    def _redirected(self, client: str) -> ClientConnection:
+        """One of plain HTTP where https is spoken."""
+        return ClientConnection(
+            self._loop,
+            ToHttps(self._port),
+            self._connections,
+            self._limits,
+            self._choose_sink,
+            self._proxies,
+            client=client,
+        )
+
+
+def _hsts(settings: Settings) -> bytes:
+    """The header line, b"" for none."""
+    value = settings.tls.hsts if settings.tls else ""
+    return f"Strict-Transport-Security: {value}\r\n".encode("ascii") if value else b""
 
 
 def _store(loop: asyncio.AbstractEventLoop, settings: Settings, handoff: Handoff) -> Store:

@@ -27,6 +27,7 @@ from typing import Protocol
 
 from skitai.engine import Waiter
 
+from .admission import Admission
 from .handoff import Handoff
 from .slots import TICK, Slots
 
@@ -44,7 +45,11 @@ class Job(Protocol):
 
 
 class Waitable(Protocol):
-    """What a thread parks for: a `skitai.engine.Call` or `Bundle`, whose fields these are."""
+    """What a thread parks for: a `skitai.engine.Call` or `Bundle`, whose fields these are.
+
+    Both are written under the lock, `wanted` before its replies are counted for the last time, and
+    it is 0 while nobody waits. So the loop may look at it without the lock after each reply.
+    """
 
     wanted: int
     waiter: Waiter | None
@@ -104,6 +109,7 @@ class HandlerThreads:
         queue_limit: int,
     ) -> None:
         self.slots = slots
+        self.admission = Admission()
         self._loop = loop
         self._handoff = handoff
         self._configured = max(maximum, slots.limit)
@@ -122,6 +128,10 @@ class HandlerThreads:
         self._released: list[Runner] = []
         self._is_flushing = False
         self._is_ticking = False
+        # Looking for a moment without work: the loop's alone.
+        self._is_looking = False
+        self._news = 0  # jobs and replies that have come, ever
+        self._news_seen = 0
 
     # --- called on the loop ---
 
@@ -144,23 +154,27 @@ class HandlerThreads:
     def submit(self, job: Job) -> None:
         """Run a job when a slot is free."""
         self._fresh.append(job)
+        self._news += 1
         self._flush_soon()
 
     def landed(self, call: Waitable) -> None:
         """A reply was appended to `call`: release whoever waits for it, if it has enough."""
+        self._news += 1
         call = call.bundle or call
+        if call.landed < call.wanted:  # see `Waitable`: whoever waits has not enough
+            return
         with self._lock:
             waiter = call.waiter
             if waiter is None or call.landed < call.wanted:
                 return
-            call.waiter = None
+            call.waiter, call.wanted = None, 0
         waiter.release()
 
     def give_up(self, call: Waitable) -> None:
         """`call` is given up: release whoever waits for it, without its replies."""
         call = call.bundle or call
         with self._lock:
-            waiter, call.waiter = call.waiter, None
+            waiter, call.waiter, call.wanted = call.waiter, None, 0
         if waiter is not None:
             waiter.release()
 
@@ -180,11 +194,14 @@ class HandlerThreads:
             self._resumable.extend(self._released)
             woken = self._grant()
             pending = self._jobs or self._resumable
+            is_held = self._is_held()
         self._fresh.clear()
         self._released.clear()
         self._wake(woken)
         if pending:
             self._tick_soon()
+        if is_held:
+            self._look_soon()
 
     def _tick_soon(self) -> None:
         if not self._is_ticking:
@@ -194,21 +211,50 @@ class HandlerThreads:
     def _tick(self) -> None:
         self._is_ticking = False
         with self._lock:
+            is_held = self._is_held()
             # If nobody runs, no slot is missing: the jobs wait for a thread to be released.
-            if not (self._jobs or self._resumable) or not self.slots.running:
+            if not (self._jobs or self._resumable) or not (self.slots.running or is_held):
                 return
-            self.slots.tick()
+            self.admission.tick(self._parked, self.slots.tick())
             woken = self._grant()
+            is_held = self._is_held()
         self._wake(woken)
         self._tick_soon()
+        if is_held:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        """A job is held back: start it when there is nothing else to do."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._news_seen = -1  # at least two passes of the loop, so that it has read in between
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._is_looking = False
+        is_idle = self._news == self._news_seen
+        self._news_seen = self._news
+        with self._lock:
+            if not self._is_held():
+                return
+            woken: list[Runner] = []
+            if is_idle:
+                self.admission.idle(self._parked)
+                woken = self._grant()
+            is_held = self._is_held()
+        self._wake(woken)
+        if is_held:
+            self._is_looking = True
+            self._loop.call_soon(self._look)
 
     def _try_again(self) -> None:
         self._maximum = self._configured
         self._flush()
 
     def on_loop(self) -> None:
-        """A thread that is out of time found no slot: watch for progress (a `LoopTask`)."""
+        """A thread that is out of time found no slot, or one left a job: a `LoopTask`."""
         self._tick_soon()
+        self._look_soon()
 
     # --- called on a handler thread ---
 
@@ -233,7 +279,10 @@ class HandlerThreads:
             self.slots.give_back()
             self._parked += 1
             woken = self._grant()
+            is_held = self._is_held()
         self._wake(woken)
+        if is_held:
+            self._handoff.post(self)
         if not runner.wake.acquire(timeout=_seconds_until(deadline)):
             self._come_back(runner, call)
         return call.landed >= wanted
@@ -242,7 +291,7 @@ class HandlerThreads:
         """The deadline passed while parked: get a slot again, unless one is on its way."""
         with self._lock:
             if call.waiter is runner:
-                call.waiter = None
+                call.waiter, call.wanted = None, 0
                 if self.slots.take():
                     self._parked -= 1
                     return
@@ -263,7 +312,7 @@ class HandlerThreads:
         gate.acquire(timeout=_seconds_until(deadline))
         with self._lock:
             if call.waiter is gate:
-                call.waiter = None
+                call.waiter, call.wanted = None, 0
         return call.landed >= wanted
 
     def _work(self, runner: Runner) -> None:
@@ -303,13 +352,16 @@ class HandlerThreads:
                 self.slots.give_back()
             elif self._resumable:
                 successor = self._pop_resumable()
-            elif self._jobs:
+            elif self._jobs and self.admission.may_start(self._parked):
                 return self._jobs.popleft()
             else:
                 self.slots.give_back()
             self._idle.append(runner)
+            is_held = self._is_held()
         if successor is not None:
             successor.wake.release()
+        elif is_held:
+            self._handoff.post(self)
         return None
 
     # --- called with the lock held ---
@@ -317,13 +369,21 @@ class HandlerThreads:
     def _grant(self) -> list[Runner]:
         """Give free slots to those who wait for one. Returns whom to wake, outside the lock."""
         woken: list[Runner] = []
-        while (self._resumable or self._jobs) and self.slots.take():
+        while (self._resumable or self._may_start()) and self.slots.take():
             runner = self._pop_resumable() if self._resumable else self._pop_idle()
             if runner is None:  # all threads are parked: whoever is released first goes on
                 self.slots.give_back()
                 break
             woken.append(runner)
         return woken
+
+    def _may_start(self) -> bool:
+        return bool(self._jobs) and self.admission.may_start(self._parked)
+
+    def _is_held(self) -> bool:
+        """Whether a job could run, and waits for those on their way to be finished."""
+        has_slot = self.slots.running < self.slots.granted
+        return has_slot and bool(self._jobs) and not self.admission.may_start(self._parked)
 
     def _pop_resumable(self) -> Runner:
         self._parked -= 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-
 import uvloop
 
 from .apps import AppFailed, load_all
@@ -16,7 +14,7 @@ def why_not(settings: Settings) -> str:
     loop = uvloop.new_event_loop()
     try:
         site = WebSite(loop, settings, load_all(settings.routes))
-    except (AppFailed, ssl.SSLError, OSError) as error:
+    except (AppFailed, OSError) as error:
         return str(error)
     site.close()
     site.leave_nothing()  # what the apps have begun may keep this process from ending

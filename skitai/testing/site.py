@@ -77,6 +77,7 @@ class Site:
         return _error(error) if found is None else self._call(request, found)
 
     def _call(self, request: Request, found: Found) -> Answer:
+        request.timeout = found.route.timeout
         was = WAS(self._worker.wasc, found, request)
         if found.route.is_async:
             return _made(request, *self._worker.run(handling.answer_async(was, found)))

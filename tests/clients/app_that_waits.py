@@ -95,6 +95,16 @@ def patient(was, url):
     return json.dumps(told(was.wget(url).getwait(30)))
 
 
+@app.route("/short", timeout=2)
+def short(was, url):
+    return json.dumps(told(was.wget(url).getwait(30)))
+
+
+@app.route("/short-async", timeout=2)
+async def short_async(was, url):
+    return json.dumps(told(await was.wget(url).wait(30)))
+
+
 @app.route("/left")
 def left(was, url, cleanup):
     try:

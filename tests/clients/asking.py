@@ -9,19 +9,24 @@ async def test_...(faults: FaultServer) -> None:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 from fault_server import PATIENCE, FaultServer
-from on_loop import on_uvloop, until
+from on_loop import on_uvloop as on_uvloop
+from on_loop import until as until
 
 from skitai import asks
 from skitai.calls import Filter, HttpHandle
 from skitai.engine import Ask, Call, Members, Reach
 from skitai.rcache import Memory
 from skitai.results import Result, Results
-from skitaid.workers.clients.exchange import HttpExchange, Outcome
+from skitaid.workers.clients.attempt import Attempt
+from skitaid.workers.clients.balance import Load
+from skitaid.workers.clients.cluster import ClusterMember
 from skitaid.workers.clients.fanout import Fanout
 from skitaid.workers.clients.flights import Flights
 from skitaid.workers.clients.keeper import ConnectionKeeper
@@ -85,9 +90,6 @@ class Ground:
         return [(pool.size, len(pool.idle)) for pool in pools]
 
 
-__all__ = ["Ground", "asking", "exchange", "in_thread", "on_uvloop", "result_of", "until"]
-
-
 @contextmanager
 def asking(*servers: FaultServer | int, balance: str = "roundrobin") -> Iterator[Ground]:
     """A ground whose cluster has these servers, or ports."""
@@ -99,11 +101,19 @@ def asking(*servers: FaultServer | int, balance: str = "roundrobin") -> Iterator
         ground.fanout.close()
 
 
-async def exchange(keeper: ConnectionKeeper, ask: Ask) -> Outcome:
-    """One ask on one keeper, without a cluster."""
-    outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-    HttpExchange(keeper, ask, outcome.set_result).start()
-    return await outcome
+async def exchange(keeper: ConnectionKeeper, ask: Ask) -> Attempt:
+    """One ask on one keeper, without a cluster; it has ended."""
+    asker = _Asker(asyncio.get_running_loop().create_future())
+    Attempt(asker, ask, ClusterMember(keeper, Load()), time.monotonic()).start()
+    return await asker.ending
+
+
+@dataclass
+class _Asker:
+    ending: asyncio.Future[Attempt]
+
+    def ended(self, attempt: Attempt, now: float) -> None:
+        self.ending.set_result(attempt)
 
 
 async def result_of(handle: HttpHandle, timeout: float = PATIENCE) -> Result:

@@ -59,11 +59,29 @@ class Talk:
             name.lower(): value.strip() for name, _, value in (s.partition(":") for s in lines)
         }
         method, path, _ = line.split(" ")
-        body = self._read_body(int(fields.get("content-length", "0")))
+        if fields.get("transfer-encoding") == "chunked":
+            body = self._read_chunks()
+        else:
+            body = self._read_body(int(fields.get("content-length", "0")))
         if body is None:
             return None
         self._turns += 1
         return Seen(self.number, self._turns, method, path, fields, body)
+
+    def _read_chunks(self) -> bytes | None:
+        body = b""
+        while True:
+            while b"\r\n" not in self._pending:
+                if not self._more():
+                    return None
+            size, _, self._pending = self._pending.partition(b"\r\n")
+            chunk = self._read_body(int(size, 16) + len(b"\r\n"))
+            if chunk is None:
+                return None
+            assert chunk.endswith(b"\r\n")
+            if int(size, 16) == 0:
+                return body
+            body += chunk[:-2]
 
     def _read_body(self, length: int) -> bytes | None:
         while len(self._pending) < length:
@@ -113,19 +131,25 @@ class FaultServer:
     """paths: behaviours beside, or instead of, the usual `PATHS`; "*" is for all paths."""
 
     def __init__(
-        self, paths: Mapping[str, Behaviour] | None = None, tls: ssl.SSLContext | None = None
+        self,
+        paths: Mapping[str, Behaviour] | None = None,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._paths = {**PATHS, **(paths or {})}
         self._tls = tls
         self.board = Board()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
+        self.host = host
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, name="fault server", daemon=True)]
         self._threads[0].start()
 
     @property
     def node(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def seen(self) -> list[Seen]:

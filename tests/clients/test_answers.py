@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from asking import asking, in_thread, on_uvloop, result_of, until
-from fault_server import FaultServer
+from asking import asking, exchange, in_thread, on_uvloop, result_of, until
+from fault_server import Board, FaultServer, Seen, Talk, response
 
 from skitai import asks
 from skitai.engine import Ask
 from skitai.results import Status
+from skitaid.workers.clients.dial import Address
+from skitaid.workers.clients.keeper import ConnectionKeeper
 
 KEPT = [(1, 1)]  # (size, idle): one connection, and it can be used again
 NONE_LEFT = [(0, 0)]
@@ -206,3 +210,32 @@ async def test_an_idle_connection_that_the_server_closes_leaves_the_book_at_once
         result = await ground.post("/echo", b"once")
         assert result.status is Status.NORMAL
     assert [(each.talk, each.method) for each in faults.seen] == [(1, "GET"), (2, "POST")]
+
+
+@on_uvloop
+async def test_a_member_may_have_an_ipv6_address() -> None:
+    """It is in brackets where it is named."""
+    with FaultServer(host="::1") as server:
+        keeper = ConnectionKeeper(asyncio.get_running_loop(), Address("::1", server.port), 1)
+        outcome = await exchange(keeper, asks.get(b"/text"))
+        assert (outcome.status, outcome.code, keeper.node) == (Status.NORMAL, 200, server.node)
+        assert server.seen[0].fields["host"] == f"[::1]:{server.port}"
+        keeper.close()
+
+
+def with_cookie(board: Board, talk: Talk, request: Seen) -> bool:
+    talk.send(response(b"ok", more="Set-Cookie: session=secret; Path=/\r\n"))
+    return True
+
+
+@on_uvloop
+async def test_cookies_are_the_apps_business() -> None:
+    """What a member sets for one call is not sent with the next, unless an app says so."""
+    with FaultServer({"*": with_cookie}) as server, asking(server) as ground:
+        result = await ground.get("/")
+        assert result.get_header("set-cookie") == "session=secret; Path=/"
+        await ground.get("/")
+        mine = asks.given({"Cookie": "session=mine"}, None)
+        await ground.ask(asks.http(b"/", given=mine))
+        assert [seen.fields.get("cookie") for seen in server.seen] == [None, None, "session=mine"]
+        assert server.board.accepted == 1  # though it was the same connection

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from operator_session import Home
 
-from skitaid.workers.clients.checks import FALL, LATE, LOOK, TIMEOUT, Checks, Watch, is_due
+from skitaid.workers.clients.checks import FALL, LATE, LOOK, TIMEOUT, Checks, is_due
 from skitaid.workers.clients.health import FAILURES, FIRST
 from skitaid.workers.member_table import ROWS, STALE, MemberTable
-from skitaid.workers.settings import Check
+from skitaid.workers.settings import Check, HttpCluster
 
 PASSES = Check("/path", 60.0)
 FAILS = Check("/broken", 60.0)
@@ -29,12 +29,18 @@ class Worker:
     """The checks of one worker, in hand: it looks when it is told to."""
 
     def __init__(self, ground: Ground, table: MemberTable, check: Check, rank: int | None) -> None:
-        loop = asyncio.get_running_loop()
         (self.member,) = ground.fanout.clusters["all"].members
         self.member.cluster = "all"
-        self.watch = Watch(loop, self.member, check)
         self.table = table
-        self.checks = Checks(loop, table, [self.watch], lambda: rank)
+        conf = HttpCluster("all", (), tls=False, balance="p2c", where="", check=check)
+        clusters = ground.fanout.clusters
+        self.checks = Checks(
+            asyncio.get_running_loop(), table, {"all": conf}, clusters, lambda: self.rank
+        )
+        self.rank: int | None = None  # so that the first look finds members, and checks nobody
+        self.checks.look()
+        self.rank = rank
+        self.watch = self.checks.watches[self.member]
 
     async def check(self) -> None:
         """Do a check that is due now, and learn what it tells."""

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from skitaid.workers.clients.balance import BALANCES, SILENCE, Load, digest
 from skitaid.workers.clients.cluster import PANIC, Cluster, ClusterMember
 from skitaid.workers.clients.dial import Address
 from skitaid.workers.clients.health import FAILURES
 from skitaid.workers.clients.keeper import ConnectionKeeper
+from skitaid.workers.standing import Standing, State
 
 NOW = 1000.0
 MIDDLE = 0.5
@@ -194,6 +196,74 @@ def test_a_key_goes_to_one_member_until_that_is_ejected(loop: asyncio.AbstractEv
     assert refuge is not home
     assert cluster.choose(NOW, [home], 12345) is refuge
     assert cluster.choose(NOW + 2, (), 12345) is home
+
+
+class AnyMembership(RuleBasedStateMachine):
+    """Members come and go, operators have their say, calls begin and end, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.now = NOW
+        self.cluster = Cluster("all", [], "p2c", random.Random(1))
+        self.said: dict[str, State] = {}
+        self.out: list[ClusterMember] = []
+
+    @rule(ports=st.lists(st.integers(1, 6), unique=True))
+    def become(self, ports: list[int]) -> None:
+        """Those who stay are the same objects, as whoever follows names sees to it."""
+        there = {member.node: member for member in self.cluster.members}
+        keepers = [ConnectionKeeper(self.loop, Address("10.0.0.1", port), 1) for port in ports]
+        members = [there.get(each.node) or ClusterMember(each, Load()) for each in keepers]
+        self.cluster.become(members, self.now)
+
+    @rule(port=st.integers(1, 6), state=st.sampled_from(State), is_forgiven=st.booleans())
+    def stand(self, port: int, state: State, is_forgiven: bool) -> None:
+        node = f"10.0.0.1:{port}"
+        self.cluster.stand(Standing("all", node, state), self.now, is_forgiven=is_forgiven)
+        self.said[node] = state
+
+    @rule()
+    def ask(self) -> None:
+        chosen = self.cluster.choose(self.now, ())
+        assert (chosen is None) == (not self.cluster.open)
+        if chosen is not None:
+            assert chosen.state is State.ENABLED
+            assert chosen in self.cluster.members
+            chosen.asked(self.now)
+            self.out.append(chosen)
+
+    @precondition(lambda self: self.out)
+    @rule(answers=st.booleans(), data=st.data())
+    def end(self, answers: bool, data: st.DataObject) -> None:
+        member = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        if answers:
+            member.answered(0.01, self.now)
+        else:
+            member.failed(False, self.now, MIDDLE, "it is out of order")
+
+    @rule(seconds=st.floats(0, 100))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.cluster.forget_gone()
+
+    @invariant()
+    def books_are_right(self) -> None:
+        """Who is asked is who is enabled; who left is remembered as long as it has calls out."""
+        members = self.cluster.members
+        enabled = [m for m in members if self.said.get(m.node, State.ENABLED) is State.ENABLED]
+        assert self.cluster.open == enabled
+        assert self.cluster.nodes == tuple(member.node for member in enabled)
+        for member in {*self.out}:
+            assert member.load.in_flight == self.out.count(member)
+            assert member in members or member in self.cluster.leaving
+            assert self.cluster.named(member.node) is not None
+
+    def teardown(self) -> None:
+        self.loop.close()
+
+
+TestAnyMembership = AnyMembership.TestCase
 
 
 def test_without_a_key_hash_takes_anybody(loop: asyncio.AbstractEventLoop) -> None:

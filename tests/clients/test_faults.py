@@ -31,13 +31,14 @@ SOON = 0.05  # seconds; a deadline, not a wait for something
 
 @on_uvloop
 async def test_a_refused_connection_is_status_0() -> None:
-    """The sentence names the member and says why."""
+    """The sentence names the member, and says why and how long it took."""
     with refusing_port() as sock:
         port = sock.getsockname()[1]
         with asking(port) as ground:
             result = await ground.get("/path")
             assert (result.status, result.code, result.data) == (0, 0, "")
-            assert result.msg == f"no connection to 127.0.0.1:{port}: connection refused"
+            said = f"no connection to 127.0.0.1:{port}: connection refused"
+            assert re.fullmatch(rf"{said}, after \d\.\d\d\d s", result.msg)
             assert result.node == f"127.0.0.1:{port}"
             assert await ground.at_rest() == NONE_LEFT
 
@@ -80,7 +81,7 @@ async def test_a_connection_that_does_not_come_about_is_given_up() -> None:
         keeper = ConnectionKeeper(loop, address, 1, limits=ClientLimits(connect_timeout=SOON))
         outcome = await exchange(keeper, asks.get(b"/"))
         assert outcome.status is Status.NOT_CONNECTED
-        assert outcome.msg == f"no connection to {faults.node}: none within {SOON:g} s"
+        assert outcome.msg.startswith(f"no connection to {faults.node}: none within {SOON:g} s, ")
         await until(lambda: keeper.pool.size == 0)
 
 
@@ -100,7 +101,7 @@ async def test_a_connection_that_ends_before_it_is_used_is_status_0(banner: byte
         assert outcome.status is Status.NOT_CONNECTED
         assert not outcome.was_sent
         why = "it was closed before anything could be asked"
-        assert outcome.msg == f"no connection to 127.0.0.1:{port}: {why}"
+        assert outcome.msg.startswith(f"no connection to 127.0.0.1:{port}: {why}, after ")
         await until(lambda: keeper.pool.size == 0)
 
 

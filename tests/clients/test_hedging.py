@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 from asking import Ground, asking, in_thread, on_uvloop, until
-from fault_server import PATIENCE, Board, FaultServer, Seen, Talk, mute
+from fault_server import PATIENCE, Board, FaultServer, Seen, Talk, mute, response
 from operator_session import Home
 
 from skitai import asks
@@ -213,6 +213,32 @@ async def test_without_a_budget_there_are_no_hedges(
         faults.open("a")
         assert (await reply_to(ground, call)).retries == 0
     assert other.seen == []
+
+
+def hiccups(board: Board, talk: Talk, request: Seen) -> bool:
+    """One of twenty requests is never answered."""
+    with board.changed:
+        number = board.seen.index(request)
+    if number % 20 == 10:
+        return mute(board, talk, request)
+    talk.send(response(b"ok"))
+    return True
+
+
+@on_uvloop
+async def test_the_tail_is_cut_off_for_few_requests_more(
+    faults: FaultServer, other: FaultServer
+) -> None:
+    """One of three members hangs now and then: no call does, and hardly any is asked twice."""
+    ask = asks.get(b"/text")
+    with FaultServer({"*": hiccups}) as hiccuping, asking(faults, other, hiccuping) as ground:
+        hedged = 0
+        for _ in range(10):
+            calls = [send(ground, ask, 0.5) for _ in range(30)]
+            replies = [await reply_to(ground, call) for call in calls]
+            assert {reply.status for reply in replies} == {Status.NORMAL}
+            hedged += sum(reply.retries for reply in replies)
+        assert len(hiccuping.seen) // 20 <= hedged <= 30
 
 
 @on_uvloop

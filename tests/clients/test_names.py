@@ -158,8 +158,8 @@ async def test_no_more_names_are_remembered_than_so_many() -> None:
 @on_uvloop
 async def test_addresses_need_no_lookup() -> None:
     """They are what they say, in both families."""
-    assert await names._by_system("127.0.0.1", 80) == [Place(FOUR, ("127.0.0.1", 80))]
-    (six,) = await names._by_system("::1", 80)
+    assert await names.by_system("127.0.0.1", 80) == [Place(FOUR, ("127.0.0.1", 80))]
+    (six,) = await names.by_system("::1", 80)
     assert (six.family, six.address[:2]) == (SIX, ("::1", 80))
 
 

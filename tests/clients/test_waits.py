@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -210,6 +211,23 @@ def test_a_request_answers_before_its_own_deadline(home: Home) -> None:
         fields = json.loads(town.ask("/patient", url=town.good.url("/echo"))[2])["fields"]
         assert 0 < int(fields["x-request-deadline"]) <= 950
         assert town.server.stop() == 0
+
+
+@pytest.mark.parametrize("way", ["short", "short-async", "RPC2"])
+def test_a_route_has_a_deadline_of_its_own(town: Town, way: str) -> None:
+    """Without one in the conf; for both kinds of handlers, and those that are called by RPC."""
+
+    def ask(url: str) -> Any:
+        if way == "RPC2":
+            with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{town.server.port}/RPC2") as rpc:
+                return json.loads(str(rpc.short(url)))
+        return town.ask(f"/{way}", url=url)
+
+    told = ask(town.hanging.url("/"))
+    assert told[0] == 1
+    assert "which was all the time that the request had left" in told[3]
+    fields = json.loads(ask(town.good.url("/echo"))[2])["fields"]
+    assert 0 < int(fields["x-request-deadline"]) <= 1900
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])

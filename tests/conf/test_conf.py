@@ -165,7 +165,7 @@ def test_conf_as_short_as_the_first_example(home: Path) -> None:
         200,
     )
     assert len(inner.secure_keys) == 1 and len(inner.secure_keys[0]) >= 32
-    assert (inner.admin_password, inner.forward_proxy, inner.tls) == ("", False, None)
+    assert (inner.admin_password, inner.forwarding, inner.tls) == ("", None, None)
     assert inner.limits == worker.Limits()
 
 
@@ -248,7 +248,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
         session_timeout=3600,
         secure_keys=("new-key-1", "old-key-2"),
         admin_password="open sesame",
-        forward_proxy=True,
+        forwarding=worker.Forwarding(),
         request_timeout=20.0,
         logs=worker.Logs(str(home / "var/servers/web/logs"), False, "json", "size", 1024**2, 7),
         drain_timeout=0.0,
@@ -258,7 +258,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
 @pytest.mark.parametrize("word", ["yes", "YES", "true", "on", "1"])
 def test_ways_to_say_yes(home: Path, word: str) -> None:
     """Switches may be written in several ways."""
-    assert load(home, f"{ROUTES}[server]\nproxy = {word}\n").worker.forward_proxy
+    assert load(home, f"{ROUTES}[server]\nproxy = {word}\n").worker.forwarding
 
 
 def test_threads_above_the_default_of_threads_max(home: Path) -> None:
@@ -756,8 +756,10 @@ def test_certificate_is_looked_up_beside_the_conf(home: Path) -> None:
     cert.write_bytes(b"".join(certificate_and_key("right")))
     authorities = home / "ca.pem"
     authorities.write_bytes(certificate_and_key()[0])
-    settings = load(home, f"{TLS}passphrase = right\ncafile = {authorities}\n")
-    assert settings.worker.tls == worker.Tls(str(cert), str(authorities), "right")
+    settings = load(home, f"{TLS}passphrase = right\nclient_ca = {authorities}\n")
+    tls = settings.worker.tls
+    assert tls is not None
+    assert (tls.certificates[0].file, tls.client_ca) == (str(cert), authorities.read_text())
 
 
 def test_certification_without_ssl(home: Path) -> None:

@@ -132,8 +132,8 @@ def forgotten_transaction(was):
 def stream(was, count, width="10"):
     s = was.db("@mydb")
     rows = s.stream(
-        "SELECT n, repeat('x', %s) AS text FROM generate_series(1, %s) AS n",
-        (int(width), int(count)),
+        "SELECT generate_series(1, %s) AS n, repeat('x', %s) AS text",
+        (int(count), int(width)),
         batch=100,
     )
     return (f"{row.n},{row.text}\n" for row in rows)

@@ -231,11 +231,9 @@ def test_status(town: Town) -> None:
     status = town.ask("/status")
     first = status["clusters"]["mydb"]["members"][0]
     assert first["address"] == f"{town.postgres.server}/{town.names[0]}"
-    assert first["pool"]["cap"] == CONNECTIONS // 2
-    assert set(first["pool"]) == {
-        *("cap", "size", "idle", "busy", "opening", "waiting", "waited", "opened"),
-        *("closed_by_age", "last_error", "last_error_at"),
-    }
+    assert first["cap"] == CONNECTIONS // 2
+    assert {"idle", "busy", "opening", "waiting", "waited", "opened", "closed_by_age"} < set(first)
+    assert first["last_error"] == ""
     assert town.postgres.password not in json.dumps(status)
 
 

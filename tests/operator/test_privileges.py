@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import http.client
 import os
 import pwd
 import shutil
 import signal
+import ssl
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
+import trustme
 from operator_session import CONF, Home
 from served import Client
 from waits import wait_until
@@ -85,6 +89,26 @@ def test_they_take_over_another_ip_too(open_home: Home) -> None:
     assert open_home.run("reload", "web").code == 0
     assert server.get("/hello").text == "hello"
     assert server.status().address == f"http://0.0.0.0:{server.port}"
+
+
+def test_the_key_of_a_certificate_may_be_root_s_alone(open_home: Home) -> None:
+    """The master reads it, and hands on what is in it, also to workers that it forks later."""
+    pem = open_home.etc / "cert/web.pem"
+    issued = trustme.CA().issue_cert("localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(pem))
+    pem.chmod(0o600)
+    more = "ssl = yes\nuser = nobody"
+    server = open_home.serve("web", more=more, sections="[certification]\ncertfile = web.pem")
+    (pid,) = server.workers()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: server.workers() not in ([], [pid]), "another worker")
+    assert psutil.Process(server.workers()[0]).username() == "nobody"
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60, context=anyone)
+    with closing(connection):
+        connection.request("GET", "/hello")
+        assert connection.getresponse().status == 200
 
 
 def test_a_group_without_a_user(open_home: Home) -> None:

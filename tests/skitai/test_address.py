@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skitai.address import login, parse_url, request_target, split_cluster
+from skitai.address import login, parse_cluster, parse_url, request_target
 from skitai.engine import Origin
 from skitai.errors import WrongUse
 
@@ -101,30 +101,30 @@ def test_no_target_holds_a_line_break(path: str, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "name", "path", "query"),
+    ("address", "name", "target", "kind"),
     [
-        ("mysearch/rpc2", "mysearch", "/rpc2", ""),
-        ("@mysearch/rpc2", "mysearch", "/rpc2", ""),
-        ("mysearch", "mysearch", "", ""),
-        ("@mysearch", "mysearch", "", ""),
-        ("mysearch/", "mysearch", "/", ""),
-        ("mysearch/a/b/rpc3", "mysearch", "/a/b/rpc3", ""),
-        ("mysearch/page?id=5&q=a?b", "mysearch", "/page", "id=5&q=a?b"),
-        ("mysearch?id=5", "mysearch", "", "id=5"),
+        ("mysearch/rpc2", "mysearch", b"/rpc2", "xml"),
+        ("@mysearch/RPC2/", "mysearch", b"/RPC2/", "xml"),
+        ("mysearch", "mysearch", b"/rpc3", "json"),
+        ("@mysearch", "mysearch", b"/rpc3", "json"),
+        ("mysearch/", "mysearch", b"/", ""),
+        ("mysearch/a/b/rpc3", "mysearch", b"/a/b/rpc3", "json"),
+        ("mysearch/page?id=5&q=a?b", "mysearch", b"/page?id=5&q=a?b", ""),
+        ("mysearch?id=5", "mysearch", b"/rpc3?id=5", "json"),
     ],
 )
-def test_a_cluster_address_is_a_name_a_path_and_a_query(
-    address: str, name: str, path: str, query: str
+def test_a_cluster_address_is_a_name_and_what_is_asked_for(
+    address: str, name: str, target: bytes, kind: str
 ) -> None:
-    """With or without the @ of the conf."""
-    assert split_cluster(address) == (name, path, query)
+    """With or without the @ of the conf; without a path it is JSON-RPC."""
+    assert parse_cluster(address) == (name, target, kind == "xml", kind == "json")
 
 
 @pytest.mark.parametrize("address", ["", "@", "/rpc2", "@/rpc2"])
 def test_an_address_without_a_name_is_refused(address: str) -> None:
     """With an example of one."""
     with pytest.raises(WrongUse, match='names no cluster; write it as "mysearch/rpc2"'):
-        split_cluster(address)
+        parse_cluster(address)
 
 
 @pytest.mark.parametrize(("host", "node"), [("example.com", "example.com:80"), ("::1", "[::1]:80")])

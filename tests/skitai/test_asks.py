@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from skitai import asks
 from skitai.engine import Ask
 from skitai.errors import WrongUse
+from skitai.live_body import LiveBody
 
 
 def whole(ask: Ask) -> bytes:
@@ -43,7 +44,7 @@ def field(ask: Ask, name: str) -> str | None:
         ("X-A:", "1", "is not a token"),
         ("", "1", "is not a token"),
         ("Connection", "close", "belongs to the connection"),
-        ("TRANSFER-ENCODING", "chunked", "belongs to the connection"),
+        ("TRANSFER-ENCODING", "gzip, chunked", "belongs to the connection"),
         ("Content-Length", "0", "belongs to the connection"),
         ("te", "trailers", "belongs to the connection"),
         ("Upgrade", "h2c", "belongs to the connection"),
@@ -248,6 +249,30 @@ def test_an_iterator_is_read_when_the_call_is_made(size: int) -> None:
     assert next(pieces, None) is None
     assert field(ask, "content-length") == str(size)
     assert whole(ask) == whole(ask) == b"x" * (size // 2) + b"y" * (size - size // 2)
+
+
+CHUNKED = asks.given({"Transfer-Encoding": "chunked"}, None)
+
+
+def test_an_iterator_is_sent_while_it_is_read_if_the_app_says_so() -> None:
+    """Nothing is read before the call is out; afterwards it can be read again."""
+    pieces = iter([b"x" * 700_000, "y" * 700_000])
+    ask = asks.http(b"/", "PUT", pieces, given=CHUNKED)
+    assert field(ask, "transfer-encoding") == "chunked"
+    assert field(ask, "content-type") == "application/octet-stream"
+    assert b"Content-Length" not in ask.fields
+    assert isinstance(ask.body, LiveBody)
+    assert ask.body.read(0) == b""
+    assert whole(ask) == whole(ask) == b"x" * 700_000 + b"y" * 700_000
+
+
+@pytest.mark.parametrize("params", [None, {"a": "1"}, b"data"])
+def test_only_an_iterator_is_sent_in_chunks(params: Any) -> None:
+    """All else has a length; nor does an RPC."""
+    with pytest.raises(WrongUse, match="is for a body that an iterator makes"):
+        asks.http(b"/", "POST", params, given=CHUNKED)
+    with pytest.raises(WrongUse, match="is for a body that an iterator makes"):
+        asks.post(b"/rpc2", b"text/xml", b"", CHUNKED)
 
 
 def test_an_iterator_of_something_else_is_refused() -> None:

@@ -135,6 +135,16 @@ def test_the_deadline_of_a_request_leaves_time_to_answer() -> None:
     assert 10000 < left <= 10500
 
 
+@pytest.mark.parametrize("of_the_conf", [0.0, 10.0])
+def test_the_time_of_a_route_counts_before_that_of_the_conf(of_the_conf: float) -> None:
+    """A longer one too, and 0 is as long as it takes."""
+    asked = asked_at(100.0)
+    asked.timeout = 20.0
+    assert Errand(ImaginedEngine(), asked, of_the_conf).deadline == 101 + 20 * (1 - RESERVE)
+    asked.timeout = 0.0
+    assert Errand(ImaginedEngine(), asked, of_the_conf).deadline == NEVER
+
+
 def test_a_request_without_timeout_has_no_deadline() -> None:
     """And passes none on."""
     errand = Errand(ImaginedEngine(), asked_at(0.0), 0.0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from skitai.errors import CallFailed, DeadlinePassed
 from skitai.results import Result, Results, Status
 
 
 def result(status: Status = Status.NORMAL, data: object = "hello", msg: str = "") -> Result:
     code = 200 if status is Status.NORMAL else 0
-    return Result(status, data, code, msg, "s1:5000", 0.0125, (("a", "1"), ("b", "2"), ("a", "3")))
+    return Result(
+        status, data, code, msg, "s1:5000", 0.0125, ((b"A", b"1"), (b"b", b"2"), (b"a", b"3"))
+    )
 
 
 REFUSED = result(Status.NOT_CONNECTED, "", "connection refused")
@@ -26,6 +29,27 @@ def test_status_is_a_number_and_a_name() -> None:
 def test_ok_means_normal(status: Status) -> None:
     """Nothing else is."""
     assert result(status).ok == (status == 3)
+
+
+def test_throw_gives_what_is_normal() -> None:
+    """So that it can stand in a chain."""
+    assert result().throw().data == "hello"
+    results = Results([result(), result()])
+    assert results.throw() is results
+
+
+@pytest.mark.parametrize("status", [Status.NOT_CONNECTED, Status.TIMEOUT, Status.FAILED])
+def test_throw_raises_what_is_not(status: Status) -> None:
+    """A deadline that has passed is told from other failures; the result says the rest."""
+    failed = result(status, "", "the reason why")
+    with pytest.raises(CallFailed, match=r"s1:5000: .*: the reason why") as raised:
+        failed.throw()
+    assert raised.value.result is failed
+    assert isinstance(raised.value, DeadlinePassed) == (status == 1)
+    assert isinstance(raised.value, TimeoutError) == (status == 1)
+    with pytest.raises(CallFailed) as raised:
+        Results([result(), failed, REFUSED]).throw()
+    assert raised.value.result is failed
 
 
 def test_a_result_as_text_is_its_data() -> None:

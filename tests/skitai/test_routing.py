@@ -141,6 +141,13 @@ def test_one_rule_may_have_a_handler_for_each_method() -> None:
     assert [sorted(each.methods) for each in router.routes()] == [["GET", "HEAD"], ["POST"]]
 
 
+@pytest.mark.parametrize("timeout", [-1, "5", float("nan"), float("inf"), True])
+def test_timeouts_that_are_none(timeout: Any) -> None:
+    """Seconds are a number from 0 on."""
+    with pytest.raises(RouteError, match="is not a number of seconds from 0 on"):
+        compile_rule("/", anything, timeout=timeout)
+
+
 @pytest.mark.parametrize("methods", ["GET", [], ["G ET"], [""]])
 def test_methods_that_are_none(methods: Any) -> None:
     """A bare string would be a list of letters."""

@@ -20,9 +20,9 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/was.md"
 # The server's own business.
 INNER = {
     Request: {
-        "answered_with", "began", "caller", "channel", "errand", "failures", "field", "fields",
-        "id_bytes", "is_given_up", "media_type", "problem", "start_anew", "started", "taken",
-        "target", "upload",
+        "answered_with", "asked", "began", "caller", "channel", "errand", "failures", "field",
+        "fields", "id_bytes", "incoming", "is_given_up", "media_type", "member", "problem",
+        "start_anew", "started", "taken", "target", "upload",
     },
     Response: {"may_be_empty", "problem"},
     Cookies: {"fields"},

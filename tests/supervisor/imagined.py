@@ -33,9 +33,19 @@ A = TypeVar("A")
 
 
 def settings(
-    processes: int = 2, drain_timeout: float = 30.0, worker_timeout: float = 0.0, **more: Any
+    processes: int = 2,
+    drain_timeout: float = 30.0,
+    worker_timeout: float = 0.0,
+    clusters: tuple[worker.HttpCluster, ...] = (),
+    **more: Any,
 ) -> Settings:
     """The settings of a server named web."""
+    of_worker = worker.Settings(
+        name="web",
+        routes=(),
+        worker_timeout=worker_timeout,
+        http_clusters={each.name: each for each in clusters},
+    )
     return Settings(
         name="web",
         ip="127.0.0.1",
@@ -43,7 +53,7 @@ def settings(
         processes=processes,
         run_dir="/nowhere",
         drain_timeout=drain_timeout,
-        worker=worker.Settings(name="web", routes=(), worker_timeout=worker_timeout),
+        worker=of_worker,
         **more,
     )
 

@@ -31,6 +31,7 @@ from skitaid.supervisor.service_manager import ServiceManager
 from skitaid.supervisor.settings import Settings
 from skitaid.workers import control
 from skitaid.workers import settings as worker
+from skitaid.workers.doors import Doors
 from skitaid.workers.scoreboard import Scoreboard
 
 
@@ -49,12 +50,12 @@ def main() -> int:
 
     def run_worker(
         _: worker.Settings,
-        listener: socket.socket,
+        doors: Doors,
         pipe: socket.socket,
         ordinal: int,
         scoreboard: Scoreboard,
     ) -> int:
-        return behave(manner.read_text().strip(), listener, pipe)
+        return behave(manner.read_text().strip(), doors.listener, pipe)
 
     notify = Notify(given.notify_fd)
     master = Master(

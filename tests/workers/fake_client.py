@@ -196,6 +196,8 @@ class FakeTransport(asyncio.Transport):
 class FakeSite:
     """Answers each request with what it got, at once or when it is told to."""
 
+    takes_connect = False
+
     def __init__(self) -> None:
         self.seen: list[Request] = []
         self.answers_at_once = True

@@ -40,6 +40,8 @@ FIELDS = {
 class Served:
     """Directories, and a client of them; what is no file is a 404."""
 
+    takes_connect = False
+
     def __init__(self, *directories: Path) -> None:
         routes = tuple(StaticRoute("/", str(each), "web.conf:1") for each in directories)
         self.client = FakeClient()

@@ -24,6 +24,7 @@ from skitai.request import Request
 from skitai.stream import of
 from skitai.was import WAS
 from skitaid.workers import in_hand
+from skitaid.workers.doors import Doors
 from skitaid.workers.overdue import Overdue
 from skitaid.workers.settings import AppRoute, Settings
 from skitaid.workers.site import WebSite
@@ -132,7 +133,7 @@ class Site:
     def open(self) -> None:
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._address: tuple[str, int] = listener.getsockname()
-        self._site.open(listener, lambda record: None)
+        self._site.open(Doors(listener), lambda record: None)
 
     async def close(self) -> None:
         """When all clients have left everything must be at rest."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from operator_session import Home, free_port
+from operator_session import HELLO, Home, free_port
 from served import Server
 from waits import Gate
 
@@ -57,6 +57,17 @@ def views(was):
         "clusters": list(was.cluster),
         "alike": was.cluster["@back"] is was.clusters["back"],
     }
+
+
+@app.route("/wget")
+def wget(was, url):
+    return was.wget(url).getwait(20).text
+
+
+@app.route("/pool")
+def pool(was):
+    members = was.cluster["socketpool"].members
+    return [[each.address, each.in_flight, each.latency, each.last_error] for each in members]
 
 
 @app.route("/ask/<cluster>")
@@ -110,7 +121,7 @@ def test_status_of_a_worker(server: Server) -> None:
     assert status["apps"] == {"/": "webapp", "/other/": "other app", "/again": "webapp"}
     assert status["httpserver"]["port"] == server.port
     assert status["searcher"] == {"documents": 3}
-    assert list(status["clusters"]) == ["back", "dead"]
+    assert list(status["clusters"]) == ["back", "dead", "socketpool"]
 
 
 def test_parts_are_there_when_an_app_starts(server: Server) -> None:
@@ -138,7 +149,7 @@ def test_parts_as_attributes(server: Server) -> None:
     assert requests == 1
     assert views["apps"] == {"/": True, "/other/": False, "/again": True}
     assert views["member"][1:] == [3, 0, False]
-    assert views["clusters"] == ["back", "dead"]
+    assert views["clusters"] == ["back", "dead", "socketpool"]
     assert views["alike"]
 
 
@@ -152,18 +163,24 @@ def test_a_handler_that_waits(home: Home, tmp_path: Path) -> None:
 
         status = server.get("/status").json()
         assert (status["threads"]["running"], status["threads"]["parked"]) == (1, 1)
-        assert status["clusters"]["back"]["members"] == [
-            {
-                "address": f"127.0.0.1:{back.port}",
-                "weight": 3,
-                "in_flight": 1,
-                "is_ejected": False,
-            }
-        ]
+        (member,) = status["clusters"]["back"]["members"]
+        assert member["address"] == member["node"] == f"127.0.0.1:{back.port}"
+        assert (member["weight"], member["in_flight"], member["state"]) == (3, 1, "enabled")
+        assert (member["is_ejected"], member["busy"], member["cap"]) == (False, 1, 256)
         gate.open()
         assert waiting.result().json() == [3]
         (member,) = server.get("/status").json()["clusters"]["back"]["members"]
         assert member["in_flight"] == 0
+
+
+def test_servers_named_by_urls_are_in_the_socket_pool(home: Home, server: Server) -> None:
+    """Once they were asked."""
+    assert server.get("/pool").json() == []
+    other = home.serve("other", apps={"hello.py": HELLO}, routes="/ = {app}/hello")
+    assert server.get(f"/wget?url=http://127.0.0.1:{other.port}/hello").text == "hello"
+    ((address, in_flight, latency, error),) = server.get("/pool").json()
+    assert (address, in_flight, error) == (f"127.0.0.1:{other.port}", 0, "")
+    assert latency > 0
 
 
 def test_a_member_that_is_left_alone(server: Server) -> None:

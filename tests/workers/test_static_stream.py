@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from skitaid.workers.doors import Doors
 from skitaid.workers.settings import Settings, StaticRoute
 from skitaid.workers.site import WebSite
 from skitaid.workers.web import compression, file_cache
@@ -89,7 +90,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
     route = StaticRoute("/", str(directory), "web.conf:1")
     site = WebSite(loop, Settings("test", (route,)), {})
     listener = socket.create_server(("127.0.0.1", 0))
-    site.open(listener, lambda record: None)
+    site.open(Doors(listener), lambda record: None)
     client = socket.socket()
     client.setblocking(False)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)

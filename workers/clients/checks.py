@@ -21,9 +21,9 @@ from skitai.results import Status
 from skitaid.workers.member_table import MemberTable, Row
 from skitaid.workers.settings import Check, ClientLimits, HttpCluster
 
-from .balance import digest
+from .attempt import Attempt
+from .balance import Load, digest
 from .cluster import Cluster, ClusterMember
-from .exchange import HttpExchange, Outcome
 from .keeper import ConnectionKeeper
 
 LOOK = 1.0  # seconds
@@ -52,17 +52,19 @@ class Watch:
         self.identity = digest(f"{member.cluster}/{member.node}".encode()) | 1  # never 0
         self._loop = loop
         limits = ClientLimits(connect_timeout=TIMEOUT, response_size=RESPONSE_MAX)
-        assert isinstance(member.keeper, ConnectionKeeper)
-        self._keeper = ConnectionKeeper(loop, member.keeper.address, 1, limits)
+        # With books of its own: those of the member are of calls.
+        keeper = ConnectionKeeper(loop, member.keeper.address, 1, limits)
+        self._checked = ClusterMember(keeper, Load())
         self._seen: tuple[bool, int] | None = None
         self._failures = 0  # in a row, of the checks of this worker
-        self._exchange: HttpExchange | None = None
+        self._row: Row | None = None  # of the check that is out
+        self._attempt: Attempt | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_out(self) -> bool:
         """Whether a check is under way."""
-        return self._exchange is not None
+        return self._attempt is not None
 
     def learn(self, row: Row, now: float) -> None:
         """Tell the member's book what the table says."""
@@ -82,37 +84,41 @@ class Watch:
             return
         row.claim(time.monotonic_ns())
         ask = Ask(b"GET %b HTTP/1.1\r\n" % self.check.path.encode(), FIELDS, b"", idempotent=True)
-        self._timer = self._loop.call_later(min(TIMEOUT, self.check.every), self._late, row)
-        self._exchange = HttpExchange(self._keeper, ask, lambda outcome: self._done(row, outcome))
-        self._exchange.start()
+        self._row = row
+        self._timer = self._loop.call_later(min(TIMEOUT, self.check.every), self._late)
+        self._attempt = Attempt(self, ask, self._checked, time.monotonic())
+        self._attempt.start()
 
     def stop(self) -> None:
         """Give up what is out."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._exchange is not None:
-            self._exchange.cancel()
-            self._exchange = None
-        self._keeper.close()
+        if self._attempt is not None:
+            self._attempt.give_up(time.monotonic())
+            self._attempt = None
+        self._checked.keeper.close()
 
-    def _late(self, row: Row) -> None:
-        assert self._exchange is not None
-        self._exchange.cancel()
-        self._judge(row, f"no answer from {self.member.node} to {self.check.path} in time")
-
-    def _done(self, row: Row, outcome: Outcome) -> None:
+    def ended(self, attempt: Attempt, now: float) -> None:
+        """`Asker`."""
         assert self._timer is not None
         self._timer.cancel()
-        if outcome.status is not Status.NORMAL:
-            self._judge(row, outcome.msg)
-        elif not 200 <= int(outcome.code) < 400:
-            self._judge(row, f"{self.member.node} answers {self.check.path} with {outcome.code}")
+        if attempt.status is not Status.NORMAL:
+            self._judge(attempt.msg)
+        elif not 200 <= attempt.code < 400:
+            self._judge(f"{self.member.node} answers {self.check.path} with {attempt.code}")
         else:
-            self._judge(row, "")
+            self._judge("")
 
-    def _judge(self, row: Row, complaint: str) -> None:
+    def _late(self) -> None:
+        assert self._attempt is not None
+        self._attempt.give_up(time.monotonic())
+        self._judge(f"no answer from {self.member.node} to {self.check.path} in time")
+
+    def _judge(self, complaint: str) -> None:
         """complaint: "" if all is well."""
-        self._exchange = self._timer = None
+        row, self._row = self._row, None
+        assert row is not None
+        self._attempt = self._timer = None
         self._failures = self._failures + 1 if complaint else 0
         if 0 < self._failures < FALL:
             return
@@ -130,36 +136,27 @@ class Watch:
         row.judge(is_up, time.monotonic_ns())
 
 
-def watches(
-    loop: asyncio.AbstractEventLoop,
-    confs: Mapping[str, HttpCluster],
-    clusters: Mapping[str, Cluster],
-) -> list[Watch]:
-    """One for each member of the clusters that have checks."""
-    return [
-        Watch(loop, member, conf.check)
-        for name, conf in confs.items()
-        if conf.check is not None
-        for member in clusters[name].members
-    ]
-
-
 class Checks:
     """All checks of a worker.
 
-    rank: this worker's place among those that serve; None: it does not serve and checks nobody.
+    confs, clusters: by name; of those without a check nobody is watched. rank: this worker's place
+    among those that serve; None: it does not serve and checks nobody.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         table: MemberTable,
-        watches: list[Watch],
+        confs: Mapping[str, HttpCluster],
+        clusters: Mapping[str, Cluster],
         rank: Callable[[], int | None],
     ) -> None:
         self._loop = loop
         self._table = table
-        self._watches = watches
+        self._checked = [
+            (conf.check, clusters[name]) for name, conf in confs.items() if conf.check is not None
+        ]
+        self.watches: dict[ClusterMember, Watch] = {}  # of the members there are
         self._rank = rank
         self._timer: asyncio.TimerHandle | None = None
 
@@ -171,7 +168,8 @@ class Checks:
     def look(self) -> None:
         """Learn what is known, and check whoever is due."""
         now, rank = time.monotonic(), self._rank()
-        for watch in self._watches:
+        self._meet()
+        for watch in self.watches.values():
             row = self._table.row(watch.identity, time.monotonic_ns())
             if row is None:  # more members than rows: calls alone tell how this one is
                 continue
@@ -183,5 +181,13 @@ class Checks:
         """No more checks."""
         if self._timer is not None:
             self._timer.cancel()
-        for watch in self._watches:
+        for watch in self.watches.values():
             watch.stop()
+
+    def _meet(self) -> None:
+        """Members come and go."""
+        there = {member: check for check, each in self._checked for member in each.members}
+        for member in self.watches.keys() - there.keys():
+            self.watches.pop(member).stop()
+        for member in there.keys() - self.watches.keys():
+            self.watches[member] = Watch(self._loop, member, there[member])

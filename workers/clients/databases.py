@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping
 from itertools import chain
+from typing import Any
 
 from skitai.engine import DatabaseMembers, DatabaseServer, Reach
 from skitai.errors import UnknownCluster, WrongUse
 from skitaid.workers.settings import Database, DatabaseAccess, DatabaseCluster, DatabaseLimits
+from skitaid.workers.standing import Standing
 
 from .balance import Load, digest
 from .cluster import Cluster, ClusterMember
@@ -49,12 +52,12 @@ class Databases:
         """The members that a call will ask. From any thread. Raises UnknownCluster, WrongUse."""
         if isinstance(target, DatabaseServer):
             return (target.node,)
-        if target.reach is Reach.ALL:
-            return self._known(target.cluster).all.nodes
+        nodes = self.cluster(target).nodes
         if target.reach is Reach.FIRST:
-            return (self.cluster(target).nodes[0],)
-        self.cluster(target)
-        return (f"@{target.cluster}",)
+            nodes = nodes[:1]
+        elif target.reach is Reach.ONE:
+            nodes = ()
+        return nodes or (f"@{target.cluster}",)
 
     def cluster(self, target: DatabaseMembers) -> Cluster:
         """Those of a cluster that are meant. Raises UnknownCluster, WrongUse."""
@@ -72,11 +75,25 @@ class Databases:
         member = self._servers.get(server)
         if member is None:
             self._forget_some()
-            keeper = PgKeeper(
-                self._loop, server, DatabaseLimits(), DatabaseAccess(), self._application
-            )
-            member = self._servers[server] = ClusterMember(keeper, Load())
+            member = self._servers[server] = self._made(server, DatabaseLimits(), DatabaseAccess())
         return member
+
+    def choose(self, target: DatabaseServer | DatabaseMembers) -> ClusterMember | None:
+        """Who is asked for a transaction; None: nobody is to be asked."""
+        if isinstance(target, DatabaseServer):
+            return self.of(target)
+        cluster = self.cluster(target)
+        if target.reach is Reach.FIRST:
+            return cluster.open[0] if cluster.open else None
+        return cluster.choose(time.monotonic(), ())
+
+    def stand(self, standing: Standing, now: float, *, is_forgiven: bool = False) -> None:
+        """What an operator has said of a member; of clusters that are not ours too."""
+        group = self.groups.get(standing.cluster)
+        if group is not None:
+            group.all.stand(standing, now, is_forgiven=is_forgiven)
+            if group.writable is not None and group.writable is not group.all:
+                group.writable.stand(standing, now, is_forgiven=is_forgiven)
 
     @property
     def servers(self) -> list[ClusterMember]:
@@ -130,6 +147,17 @@ class Databases:
             database.password,
             database.unix,
         )
-        keeper = PgKeeper(self._loop, server, settings.limits, settings.access, self._application)
-        load = Load(database.weight, identity=digest(keeper.node.encode()))
-        return ClusterMember(keeper, load, settings.name)
+        member = self._made(server, settings.limits, settings.access, settings.name)
+        member.weight = member.load.weight = database.weight
+        return member
+
+    def _made(
+        self,
+        server: DatabaseServer,
+        limits: DatabaseLimits,
+        access: DatabaseAccess,
+        cluster: str = "",
+    ) -> ClusterMember:
+        # In the place of a keeper of HTTP connections: whoever asks by SQL takes it for what it is.
+        keeper: Any = PgKeeper(self._loop, server, limits, access, self._application)
+        return ClusterMember(keeper, Load(identity=digest(server.node.encode())), cluster)

@@ -12,31 +12,38 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from .http_connection import HttpConnection
 from .names import Names, Place
 from .proxy import Proxy
 
 STAGGER = 0.25  # seconds; RFC 8305 section 5
+P = TypeVar("P", bound=asyncio.BaseProtocol)  # what the connection is made for
 _ANSWER_MAX = 16 * 1024  # bytes of what a proxy answers to CONNECT
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to connect: host and port, or a unix socket; directly or by a proxy."""
+    """Where to connect: host and port, or a unix socket; directly or by a proxy.
+
+    at: one of the host's IP addresses, if it is to be that one; requests and certificates go by
+    the host all the same.
+    """
 
     host: str
     port: int
     unix: str = ""
     tls: ssl.SSLContext | None = None
     proxy: Proxy | None = None
+    at: str = ""
 
     @property
     def node(self) -> str:
-        """ "host:port", or "unix:path"."""
+        """ "host:port", or "unix:path"; of one that has an address that and the port."""
         if self.unix:
             return f"unix:{self.unix}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        host = self.at or self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
     def host_field(self) -> bytes:
@@ -56,9 +63,9 @@ async def dial(
     loop: asyncio.AbstractEventLoop,
     names: Names,
     address: Address,
-    make: Callable[[], HttpConnection],
+    make: Callable[[], P],
     stagger: float = STAGGER,
-) -> HttpConnection:
+) -> P:
     """A new connection. Raises OSError (ssl.SSLError is one), or ValueError for a bad name."""
     if address.unix:
         _, connection = await loop.create_unix_connection(
@@ -69,7 +76,8 @@ async def dial(
         )
         return connection
     proxy = address.proxy
-    host, port = (proxy.host, proxy.port) if proxy else (address.host, address.port)
+    there = (address.at or address.host, address.port)
+    host, port = (proxy.host, proxy.port) if proxy else there
     places = await names.places(host, port)
     try:
         sock = await _first(loop, places, stagger)

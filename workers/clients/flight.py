@@ -30,6 +30,8 @@ class Home(Protocol):
 
     def send(self, call: Call) -> None: ...
 
+    def nodes(self, call: Call) -> tuple[str, ...]: ...
+
     def recall(self, call: Call) -> None: ...
 
     def tell(self, call: Call) -> None: ...
@@ -83,7 +85,8 @@ class Flight:
         """The cache has been asked."""
         if self.call.cancelled:
             return
-        if hit is None:
+        if hit is None or len(hit.entry.nodes) != len(self.call.nodes):
+            # Nothing is kept, or of members that were more, or fewer: who waits counts on so many.
             self._ask()
             self._expire()
             return
@@ -99,6 +102,7 @@ class Flight:
         """Ask, though nobody waits."""
         self._is_refresh = True
         self.call.expires = time.monotonic() + REFRESH_TIMEOUT
+        self.call.nodes = self._home.nodes(self.call)  # what was found has those who had answered
         self._ask()
 
     def release(self) -> None:

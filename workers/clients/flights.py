@@ -81,13 +81,15 @@ class Flights:
             self.store.fetch(key, 0.0, partial(self._found, call))
         else:
             flight = self._flights.get(key)
-            if flight is not None:
-                self._joins += 1
-                self._join(flight, call)
-            else:
+            if flight is None:
                 flight = self._flights[key] = Flight(self, key, call, call.keep)
                 self._join(flight, call)
                 self.store.fetch(key, call.keep.stale, flight.looked)
+            elif len(flight.call.nodes) == len(call.nodes):
+                self._joins += 1
+                self._join(flight, call)
+            else:  # members have come or gone meanwhile: it will have another number of replies
+                self.fanout.start(call)
 
     def refresh(self, call: Call) -> None:
         """Ask anew what a call has got a stale answer to, unless that is on its way."""
@@ -124,10 +126,13 @@ class Flights:
     # --- for flights ---
 
     def send(self, call: Call) -> None:
-        """Have the members answer a flight's own call."""
+        """Have the members answer a flight's own call, which has its nodes."""
         self._misses += 1
-        call.nodes = self.fanout.nodes(call.target)
         self.fanout.start(call)
+
+    def nodes(self, call: Call) -> tuple[str, ...]:
+        """Whom a call would ask now."""
+        return self.fanout.nodes(call.target)
 
     def recall(self, call: Call) -> None:
         """Nobody waits any more for a flight's own call."""
@@ -159,7 +164,7 @@ class Flights:
 
     def _found(self, call: Call, hit: Hit | None) -> None:
         """What another server keeps for a call that does not want to be kept itself."""
-        if hit is None:
+        if hit is None or len(hit.entry.nodes) != len(call.nodes):
             self.fanout.start(call)
         elif not call.cancelled:
             hit.entry.give(call)

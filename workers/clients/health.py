@@ -83,6 +83,11 @@ class Health:
         """Nobody checks it any more: what the checks said does not hold for ever."""
         self.is_checked = self.is_down = False
 
+    def forgiven(self) -> None:
+        """An operator says that it is well; but for what checks say, which he can see."""
+        self.failures = self.ejections = 0
+        self.is_probing = False
+
     def released(self, was_probe: bool) -> None:
         """The request was given up before it told anything."""
         if was_probe:

@@ -145,6 +145,13 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def cut(self, reason: str) -> None:
+        """Close at once; the exchange, if any, hears why, and does not try another connection."""
+        exchange, self._exchange = self._exchange, None
+        self.abort()
+        if exchange is not None:
+            exchange.broke(reason, had_bytes=True)  # else it could be a stale one
+
     @property
     def is_closing(self) -> bool:
         """Whether it cannot be used any more."""
@@ -223,7 +230,7 @@ class HttpConnection(asyncio.Protocol):
         self._fields.append((name, value))
         length = len(name)
         if length == _CONTENT_LENGTH:
-            if name.lower() == b"content-length":
+            if len(value) > 6 and name.lower() == b"content-length":
                 self._announced(value)
         elif length == _KEEP_ALIVE and name.lower() == b"keep-alive":
             self.keepalive = _keepalive(value)
@@ -252,7 +259,7 @@ class HttpConnection(asyncio.Protocol):
             self._fields.clear()
 
     def _announced(self, length: bytes) -> None:
-        if len(length) > 6 and length.isdigit() and int(length) > self._limits.response_size:
+        if length.isdigit() and int(length) > self._limits.response_size:
             most = self._limits.response_size
             self._complaint = f"announced a body of {int(length)} bytes, and {most} are taken"
 
@@ -280,7 +287,8 @@ class HttpConnection(asyncio.Protocol):
     def _complete(self) -> None:
         exchange, self._exchange = self._exchange, None
         assert exchange is not None
-        self._stop_listening()
+        if self._silence is not None:
+            self._stop_listening()
         code, fields, body = self._code, self._fields, self._body
         # Who answers before it has heard all of a body may yet read the rest as a request.
         reusable = self._may_stay and not (self._has_surplus or self._is_sending)

@@ -21,8 +21,6 @@ from skitai.results import Status
 from .attempt import Attempt
 from .cluster import ClusterMember
 from .dial import Address
-from .exchange import Outcome
-from .keeper import ConnectionKeeper
 from .leg import Land, abandoned
 
 
@@ -41,8 +39,6 @@ class Journey:
         "_reply",
     )
 
-    is_patient = True
-
     def __init__(
         self,
         call: Call,
@@ -56,7 +52,6 @@ class Journey:
         self._ask = call.ask
         self._reply = reply
         self._member = member
-        assert isinstance(member.keeper, ConnectionKeeper)
         self._origin = _origin(member.keeper.address)
         self._member_of = member_of
         self._land = land
@@ -89,33 +84,31 @@ class Journey:
     def cancel(self, now: float) -> None:
         """Give up; nothing lands."""
         if self._attempt is not None:
-            self._attempt.give_up()
+            self._attempt.give_up(now)
             self._attempt = None
 
     def give_up(self, now: float) -> None:
         """Give up, and say so to whoever may ask later."""
         if self._attempt is not None:
             self.cancel(now)
-            self._arrived(abandoned(self._call, self._member.node, now), now)
-            self._land(self._call, self._reply)
+            place, retries = self._reply.member, self._reply.retries
+            reply = abandoned(self._call, place, self._member.node, now, retries)
+            self._land(self._call, reply)
 
-    def ended(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    def ended(self, attempt: Attempt, now: float) -> None:
         """`Asker`."""
         self._attempt = None
-        self._arrived(outcome, now)
-        self.start()
-
-    def _arrived(self, outcome: Outcome, now: float) -> None:
         self._reply = replace(
             self._reply,
             node=self._member.node,
-            status=outcome.status,
-            code=outcome.code,
-            msg=outcome.msg,
-            fields=outcome.fields,
-            body=outcome.body,
+            status=attempt.status,
+            code=attempt.code,
+            msg=attempt.msg,
+            fields=attempt.fields,
+            body=attempt.body,
             elapsed=now - self._call.sent_at,
         )
+        self.start()
 
 
 def _origin(address: Address) -> Origin:

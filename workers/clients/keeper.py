@@ -12,7 +12,8 @@ import logging
 import socket
 import ssl
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from skitaid.workers.settings import ClientLimits
 
@@ -20,6 +21,7 @@ from .dial import Address, NoTunnel, dial
 from .http_connection import HttpConnection
 from .names import Names
 from .pool import Pool
+from .streamed_connection import StreamedConnection
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +31,26 @@ MARGIN = 1.0  # seconds: how much sooner than the server says we stop using a co
 
 _LIMITS = ClientLimits()
 
+C = TypeVar("C", HttpConnection, StreamedConnection)
+C_contra = TypeVar("C_contra", contravariant=True)
 
-class Waiter(Protocol):
+
+class Waiter(Protocol[C_contra]):
     """Someone who wants a connection."""
 
-    def connected(self, connection: HttpConnection) -> None:
+    def connected(self, connection: C_contra) -> None:
         """Here it is; it will be freed or gone."""
 
     def not_connected(self, reason: str) -> None:
         """None can be had."""
 
 
-class ConnectionKeeper:
-    """The connections to one server. names: shared by all keepers of a worker."""
+class ConnectionKeeper(Generic[C]):
+    """The connections to one server.
+
+    names: shared by all keepers of a worker. make: the kind of connection, called with the loop,
+    the keeper and the limits.
+    """
 
     def __init__(
         self,
@@ -50,28 +59,35 @@ class ConnectionKeeper:
         cap: int,
         limits: ClientLimits = _LIMITS,
         names: Names | None = None,
+        make: Callable[..., Any] = HttpConnection,
     ) -> None:
         self.address = address
         self.node = address.node
         self.host_field = address.host_field
         self.is_proxied = address.proxy is not None and address.tls is None
         self.loop = loop
-        self.pool: Pool[HttpConnection, Waiter] = Pool(cap)
+        self.pool: Pool[C, Waiter[C]] = Pool(cap)
         self._limits = limits
+        self._make = make
         self._names = names or Names()
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._is_resting = False  # no connection is kept for later
+        self._refusal = ""  # why nobody gets a connection
 
-    def want(self, waiter: Waiter) -> None:
+    def want(self, waiter: Waiter[C]) -> None:
         """Give the waiter a connection: at once if one is idle."""
+        if self._refusal:
+            waiter.not_connected(f"{self.node} {self._refusal}")
+            return
         connection = self._take()
         if connection is not None:
             waiter.connected(connection)
         elif self.pool.wait(waiter):
             self._open()
 
-    def forget(self, waiter: Waiter) -> None:
+    def forget(self, waiter: Waiter[C]) -> None:
         """The waiter does not want one any more."""
         self.pool.forget(waiter)
 
@@ -80,8 +96,32 @@ class ConnectionKeeper:
         method, _, rest = start.partition(b" ")
         return b"%b http://%b%b" % (method, self.host_field[6:-2], rest)
 
+    def rest(self) -> None:
+        """Keep no connection for later: the idle ones close, the others when they are free.
+
+        Whoever wants one still gets it.
+        """
+        self._is_resting = True
+        for connection in list(self.pool.idle):
+            connection.abort()
+
+    def cut(self, reason: str) -> None:
+        """Close all, also under those who have one; nobody gets any more. reason: what it did."""
+        self._refusal = reason
+        self.rest()
+        for waiter in list(self.pool.waiting):
+            self.pool.forget(waiter)
+            waiter.not_connected(f"{self.node} {reason}")
+        for connection in list(self.pool.busy):
+            connection.cut(reason)
+
+    def resume(self) -> None:
+        """As from the beginning, after `rest` or `cut`."""
+        self._is_resting = False
+        self._refusal = ""
+
     def close(self) -> None:
-        """Close all. For the end of the worker."""
+        """Close all. For the end of the worker, or of the server's time as a member."""
         self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
@@ -90,7 +130,7 @@ class ConnectionKeeper:
         for connection in list(self.pool.idle):
             connection.abort()
 
-    def _take(self) -> HttpConnection | None:
+    def _take(self) -> C | None:
         now = time.monotonic()
         while (connection := self.pool.take()) is not None:
             if now < connection.good_until and not connection.is_closing:
@@ -118,10 +158,11 @@ class ConnectionKeeper:
         else:
             self._opened(connection)
 
-    def _connection(self) -> HttpConnection:
-        return HttpConnection(self.loop, self, self._limits)
+    def _connection(self) -> C:
+        connection: C = self._make(self.loop, self, self._limits)
+        return connection
 
-    def _opened(self, connection: HttpConnection) -> None:
+    def _opened(self, connection: C) -> None:
         if connection.is_closing:  # closed, or told something unasked, before this task went on
             self._not_opened("it was closed before anything could be asked")
             return
@@ -140,7 +181,7 @@ class ConnectionKeeper:
 
     # --- what connections tell ---
 
-    def freed(self, connection: HttpConnection) -> None:
+    def freed(self, connection: C) -> None:
         """`HttpConnection`: it can be used again."""
         waiter = self.pool.give_back(connection)
         if waiter is not None:
@@ -148,14 +189,17 @@ class ConnectionKeeper:
         else:
             self._rests(connection)
 
-    def gone(self, connection: HttpConnection) -> None:
+    def gone(self, connection: C) -> None:
         """`HttpConnection`: it is closed."""
         if self.pool.lost(connection) and not self._is_closed:
             self._open()
 
     # --- idle ones ---
 
-    def _rests(self, connection: HttpConnection) -> None:
+    def _rests(self, connection: C) -> None:
+        if self._is_resting:
+            connection.abort()
+            return
         life = IDLE_SECONDS
         if connection.keepalive is not None:  # sooner than the server closes it
             life = min(life, connection.keepalive - MARGIN)

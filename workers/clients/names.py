@@ -40,7 +40,7 @@ class Names:
     """look_up: how a name is looked up; raises OSError. The system's resolver if left out."""
 
     def __init__(self, look_up: LookUp | None = None) -> None:
-        self._look_up = look_up or _by_system
+        self._look_up = look_up or by_system
         self._known: dict[Server, _Known] = {}
         self._lookups: dict[Server, asyncio.Task[list[Place]]] = {}
 
@@ -81,7 +81,11 @@ class Names:
             lookup.exception()  # everybody who waited may have left
 
 
-async def _by_system(host: str, port: int) -> list[Place]:
+async def by_system(host: str, port: int) -> list[Place]:
+    """What the system's resolver says, in the order in which places are to be tried.
+
+    Asked in a thread. Raises OSError, or ValueError for what cannot be a name.
+    """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return in_turn([Place(family, address) for family, _, _, _, address in found])

@@ -88,13 +88,17 @@ class PgKeeper:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._was_up = 0.0  # monotonic, when we last know that it took connections
-        self._is_closed = False
+        self._is_closed = self._is_resting = False
+        self._refusal = ""  # why nobody gets a connection
         self._told_of_crowd = 0.0
         if limits.connections_min:
             self._sweep_later()
 
     def want(self, waiter: Waiter) -> None:
         """Give the waiter a connection: at once if one is idle."""
+        if self._refusal:
+            waiter.not_connected(f"{self.node} {self._refusal}", "")
+            return
         connection = self.pool.take()
         if connection is not None:
             connection.since = time.monotonic()
@@ -126,6 +130,8 @@ class PgKeeper:
         if waiter is not None:
             connection.since = now
             waiter.connected(connection)
+        elif self._is_resting:
+            connection.close()
         else:
             connection.free_at = now
 
@@ -140,6 +146,30 @@ class PgKeeper:
             running = Ending(self.loop)
             connection.hand_over(running)
         self._spawn(self._clean(connection, running, told))
+
+    def rest(self) -> None:
+        """Keep no connection for later: the idle ones close, the others when they are free.
+
+        Whoever wants one still gets it.
+        """
+        self._is_resting = True
+        for connection in list(self.pool.idle):
+            connection.close()
+
+    def cut(self, reason: str) -> None:
+        """Close all, also under those who have one; nobody gets any more. reason: what it did."""
+        self._refusal = reason
+        self.rest()
+        for waiter in list(self.pool.waiting):
+            self.pool.forget(waiter)
+            waiter.not_connected(f"{self.node} {reason}", "")
+        for connection in list(self.pool.busy):
+            connection.close(reason)
+
+    def resume(self) -> None:
+        """As from the beginning, after `rest` or `cut`."""
+        self._is_resting = False
+        self._refusal = ""
 
     def close(self) -> None:
         """Close all. For the end of the worker."""
@@ -157,7 +187,7 @@ class PgKeeper:
         """`Home`."""
         if self.pool.lost(connection) and not self._is_closed:
             self._open()
-        if connection.ended:
+        if connection.ended and not self._refusal:
             self._was_up = time.monotonic()
             self._failed(f"{self.node}: {connection.ended}")
             self._suspect()
@@ -205,7 +235,7 @@ class PgKeeper:
         if self._is_closed or not any(each.is_patient for each in self.pool.waiting):
             return False
         is_new = code not in pg_dial.FINAL
-        return is_new and time.monotonic() - self._was_up < RESTART
+        return is_new and not self._refusal and time.monotonic() - self._was_up < RESTART
 
     def _opened(self, raw: pg_dial.Raw) -> None:
         now = self._was_up = time.monotonic()
@@ -296,7 +326,7 @@ class PgKeeper:
                 connection.close()
             elif is_surplus and now - connection.free_at >= limits.idle_timeout:
                 connection.close()
-        while self.pool.may_fill(limits.connections_min):
+        while not self._is_resting and self.pool.may_fill(limits.connections_min):
             self._open()
         if self.pool.size or self.pool.waiting or limits.connections_min:
             self._sweep_later()

@@ -1,4 +1,4 @@
-"""How the connections to one database are: for status pages, logs and messages."""
+"""How the connections to one database are: for reports, logs and messages."""
 
 from __future__ import annotations
 
@@ -22,23 +22,6 @@ class Figures:
     waited: int = 0
     last_error: str = ""  # never with a password
     last_error_at: float = 0.0  # epoch seconds
-
-
-def report(pool: Pool[PgConnection, Any], figures: Figures) -> dict[str, Any]:
-    """The state of a pool, as names and plain values. From any thread."""
-    return {
-        "cap": pool.cap,
-        "size": pool.size,
-        "idle": len(pool.idle),
-        "busy": len(pool.busy),
-        "opening": pool.opening,
-        "waiting": len(pool.waiting),
-        "waited": figures.waited,
-        "opened": figures.opened,
-        "closed_by_age": figures.closed_by_age,
-        "last_error": figures.last_error,
-        "last_error_at": figures.last_error_at,
-    }
 
 
 def holders(pool: Pool[PgConnection, Any]) -> str:

@@ -26,6 +26,7 @@ from skitai.results import Status
 
 from . import pg_copy
 from .cluster import ClusterMember
+from .pg_attempt import keeper_of
 from .pg_connection import PgConnection
 from .pg_keeper import PgKeeper
 
@@ -40,8 +41,8 @@ class PgSession:
 
     is_patient = True
 
-    def __init__(self, node: str, choose: Callable[[], ClusterMember], request: Any) -> None:
-        """choose: called on the loop, once."""
+    def __init__(self, node: str, choose: Callable[[], ClusterMember | None], request: Any) -> None:
+        """choose: called on the loop, once; None: nobody is to be asked."""
         self.node = node
         self.request = request
         self.since = 0.0
@@ -56,9 +57,7 @@ class PgSession:
     @property
     def keeper(self) -> PgKeeper:
         assert self._member is not None
-        keeper = self._member.keeper
-        assert isinstance(keeper, PgKeeper)
-        return keeper
+        return keeper_of(self._member)
 
     def submit(self, step: Step) -> None:
         """One more statement."""
@@ -69,8 +68,13 @@ class PgSession:
         if self._connection is not None:
             self._next()
         elif not self._is_waiting:
-            self._is_waiting = True
             self._member = self._choose()
+            if self._member is None:
+                self._queue.clear()
+                self._over = f"nobody of {self.node} is to be asked"
+                step.done(Status.NOT_CONNECTED, 0, self._over, None)
+                return
+            self._is_waiting = True
             self.node = self._member.node
             self._member.load.in_flight += 1
             self.keeper.want(self)

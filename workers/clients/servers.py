@@ -12,16 +12,24 @@ import logging
 import os
 import random
 from collections.abc import Mapping
+from functools import partial
 from itertools import chain
 
 from skitai.engine import Origin
-from skitaid.workers.settings import CONNECTIONS_MAX, ClientLimits, ClientTls, HttpCluster
+from skitaid.workers.settings import (
+    CONNECTIONS_MAX,
+    ClientLimits,
+    ClientTls,
+    HttpCluster,
+    Member,
+)
 
 from . import proxy
 from .balance import Load, digest
 from .client_tls import Contexts
 from .cluster import Cluster, ClusterMember
 from .dial import Address
+from .following import Following
 from .keeper import ConnectionKeeper
 from .names import Names
 from .proxy import Proxies
@@ -32,7 +40,10 @@ ORIGINS_MAX = 512
 
 
 class Servers:
-    """Of one worker. environ: where the proxies are."""
+    """Of one worker. environ: where the proxies are.
+
+    following: what looks up the names of members, one for each cluster that has such.
+    """
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class Servers:
         self._contexts = Contexts()
         self._proxies = _proxies(environ)
         self._origins: dict[Origin, ClusterMember] = {}
+        self.following: list[Following] = []
         self.clusters = {name: self._cluster(each) for name, each in clusters.items()}
 
     def of(self, origin: Origin) -> ClusterMember:
@@ -59,11 +71,18 @@ class Servers:
             self._origins[origin] = member
         return member
 
+    @property
+    def origins(self) -> list[ClusterMember]:
+        """Those named by a URL, who are remembered. From any thread."""
+        return list(self._origins.values())
+
     def close(self) -> None:
         """Close all connections. For the end of the worker."""
-        clusters = [cluster.members for cluster in self.clusters.values()]
+        for following in self.following:
+            following.stop()
+        clusters = [(*each.members, *each.leaving) for each in self.clusters.values()]
         for member in chain(*clusters, self._origins.values()):
-            member.keeper.close()
+            member.keeper.close()  # whoever has made others closes them
 
     def _forget_some(self) -> None:
         if len(self._origins) < ORIGINS_MAX:
@@ -74,18 +93,25 @@ class Servers:
                 del self._origins[origin]
 
     def _cluster(self, settings: HttpCluster) -> Cluster:
-        tls = self._contexts.of(settings.trust) if settings.tls else None
-        members = [
-            self._member(
-                Address(each.host, each.port, each.unix, tls),
-                settings.max_connections,
-                settings.limits,
-                each.weight,
-                settings.name,
+        make = partial(self._member_of, settings)
+        members = [make(each) for each in settings.members if not each.dns]
+        cluster = Cluster(settings.name, members, settings.balance, self._dice, settings.hedge)
+        if any(each.dns for each in settings.members):
+            self.following.append(
+                Following(self._loop, cluster, settings.members, make, settings.dns_every)
             )
-            for each in settings.members
-        ]
-        return Cluster(settings.name, members, settings.balance, self._dice, settings.hedge)
+        return cluster
+
+    def _member_of(self, settings: HttpCluster, member: Member, at: str = "") -> ClusterMember:
+        """at: which of its addresses, of one with dns."""
+        tls = self._contexts.of(settings.trust) if settings.tls else None
+        return self._member(
+            Address(member.host, member.port, member.unix, tls, at=at),
+            settings.max_connections,
+            settings.limits,
+            member.weight,
+            settings.name,
+        )
 
     def _member(
         self,
@@ -96,7 +122,8 @@ class Servers:
         cluster: str = "",
     ) -> ClusterMember:
         keeper = ConnectionKeeper(self._loop, address, cap, limits, self._names)
-        return ClusterMember(keeper, Load(weight, identity=digest(keeper.node.encode())), cluster)
+        load = Load(weight, identity=digest(keeper.node.encode()))
+        return ClusterMember(keeper, load, cluster, weight=weight)
 
 
 def _proxies(environ: Mapping[str, str]) -> Proxies:

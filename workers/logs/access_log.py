@@ -8,6 +8,9 @@ thread once per batch, and is not woken itself while it is idle.
     2026-11-22 11:06:48 192.0.2.7 GET /hello HTTP/1.1 200 160 5f2a9c-1b 0.1 0.4
     time, client, request, status, bytes, request id, milliseconds from the first byte to
     the start of the handler, and to the end of the response
+
+A request that was passed on has two more: the member that was asked last, and the milliseconds
+from then on.
 """
 
 from __future__ import annotations
@@ -46,6 +49,13 @@ class Entry(msgspec.Struct):
     id: str
     wait_ms: float
     ms: float
+
+
+class PassedEntry(Entry):
+    """The same for a request that was passed on to a member."""
+
+    member: str
+    member_ms: float
 
 
 class AccessLog:
@@ -89,6 +99,8 @@ class AccessLog:
             waited, took = _TENTHS[int(wait * 10000)], _TENTHS[int((now - began) * 10000)]
         except IndexError:
             waited, took = b"%.1f" % (wait * 1000), b"%.1f" % ((now - began) * 1000)
+        if request.member:
+            took = b"%b %b %.1f" % (took, request.member, (now - request.asked) * 1000)
         self._values += (
             self._stamp,
             request.caller.address.encode() or b"-",
@@ -149,7 +161,7 @@ class AccessLog:
         return f"{second}.{int((now + self._offset) % 1 * 1000):03d}{zone}"
 
     def _json(self, request: Request, status: bytes, size: int, wait: float, now: float) -> bytes:
-        entry = Entry(
+        values = (
             self._iso_time(now),
             request.caller.address,
             request.method,
@@ -161,4 +173,7 @@ class AccessLog:
             round(wait * 1000, 1),
             round((now - request.began) * 1000, 1),
         )
-        return self._encode(entry) + b"\n"
+        if request.member:
+            asked = round((now - request.asked) * 1000, 1)
+            return self._encode(PassedEntry(*values, request.member.decode(), asked)) + b"\n"
+        return self._encode(Entry(*values)) + b"\n"

@@ -39,16 +39,17 @@ class Channel:
         self.broken = ""  # why writing fails at the moment
 
 
+# What waits in the queue: lines, who wants to know that all before it is written, files to reopen.
+Item = tuple[Channel, bytes, int] | threading.Event | list[Outlet]
+
+
 class LogWriter:
     """Writes for all channels of a process."""
 
     def __init__(self, report: Report) -> None:
         """report: level and text of a message about the logs themselves; on the thread."""
         self._report = report
-        self._queue: queue.SimpleQueue[tuple[Channel, bytes, int] | threading.Event] = (
-            queue.SimpleQueue()
-        )
-        self._reopen: list[Outlet] = []
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="log writer", daemon=True).start()
 
     def post(self, channel: Channel, data: bytes, lines: int = 1) -> None:
@@ -67,8 +68,7 @@ class LogWriter:
 
     def reopen(self, outlets: list[Outlet]) -> None:
         """Have new files. From the loop."""
-        self._reopen = outlets
-        self._queue.put(threading.Event())
+        self._queue.put(outlets)
 
     def _run(self) -> None:
         while True:
@@ -80,19 +80,20 @@ class LogWriter:
                     break
             self._write(batch)
 
-    def _write(self, batch: list[tuple[Channel, bytes, int] | threading.Event]) -> None:
+    def _write(self, batch: list[Item]) -> None:
         pieces: dict[Channel, list[bytes]] = {}
         lines: dict[Channel, int] = {}
         for item in batch:
-            if not isinstance(item, threading.Event):
+            if isinstance(item, tuple):
                 channel, data, count = item
                 pieces.setdefault(channel, []).append(data)
                 lines[channel] = lines.get(channel, 0) + count
         for channel, data_of in pieces.items():
             self._write_channel(channel, b"".join(data_of), lines[channel])
-        self._reopen_now()
         for item in batch:
-            if isinstance(item, threading.Event):
+            if isinstance(item, list):
+                self._reopen(item)
+            elif isinstance(item, threading.Event):
                 item.set()
 
     def _write_channel(self, channel: Channel, data: bytes, lines: int) -> None:
@@ -120,8 +121,7 @@ class LogWriter:
         missing, channel.told, channel.broken = lost - channel.told, lost, ""
         self._report(logging.WARNING, f"{channel.outlet.name} lacks {missing} lines: {reason}")
 
-    def _reopen_now(self) -> None:
-        outlets, self._reopen = self._reopen, []
+    def _reopen(self, outlets: list[Outlet]) -> None:
         for outlet in outlets:
             try:
                 outlet.reopen()

@@ -18,16 +18,23 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from skitaid.workers.scoreboard import Field, Slot
 
 from .accepting import Load, should_accept
 from .connections import Connections
+from .preamble import read_address
+from .proxy_protocol import NoHeader
+from .sockets import ip_address
 
 log = logging.getLogger(__name__)
 
 PAUSE = 0.002  # seconds; a sibling that is awake accepts within a fraction of it
 BATCH = 16  # connections taken before the loop does something else
+HANDSHAKE_GRACE = 2.0  # seconds for those who are at it when the worker leaves
+SHUTDOWN_TIMEOUT = 2.0  # seconds for a client to agree to the end of TLS; nobody waits for it
 EXHAUSTED_PAUSE = 0.5  # seconds, when the system gives no more descriptors
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -39,19 +46,34 @@ class Acceptor:
         self,
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,
-        protocol: Callable[[], asyncio.Protocol],
+        protocol: Callable[[str], asyncio.Protocol],
         tls: ssl.SSLContext | None,
+        handshake_timeout: float,
         connections: Connections,
         slot: Slot,
         siblings: Callable[[], list[Slot]],
+        begins_with_header: Callable[[str], bool] | None = None,
     ) -> None:
+        """protocol: made with the address that a PROXY header names, "" for none.
+
+        begins_with_header: whether connections from this address begin with one; None: never.
+        """
         self._loop = loop
         self._listener = listener
         self._protocol = protocol
-        self._tls = tls
+        # uvloop takes the times of a handshake only with a context
+        self._how: dict[str, Any] = {}
+        if tls is not None:
+            self._how = {
+                "ssl": tls,
+                "ssl_handshake_timeout": handshake_timeout,
+                "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT,
+            }
         self._connections = connections
         self._slot = slot
         self._siblings = siblings
+        self._begins_with_header = begins_with_header
+        self._handshake_timeout = handshake_timeout
         self._pause: asyncio.TimerHandle | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -73,12 +95,17 @@ class Acceptor:
             while self._accept():
                 pass
             self._listener.close()
+            self._loop.call_later(HANDSHAKE_GRACE, self._give_up)
 
     def close(self) -> None:
         """Take no more, and give up what is being set up."""
         if self._is_open:
             self._stop()
             self._listener.close()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Those who have not come so far that they could ask for anything."""
         for task in self._connecting:
             task.cancel()
 
@@ -114,7 +141,7 @@ class Acceptor:
     def _accept(self) -> bool:
         """Take one connection, if there is one."""
         try:
-            connection, _ = self._listener.accept()
+            connection, peer = self._listener.accept()
         except (BlockingIOError, InterruptedError):
             if self._is_exhausted:
                 self._is_exhausted = False
@@ -127,7 +154,7 @@ class Acceptor:
             return False
         connection.setblocking(False)
         self._connections.arriving()
-        task = self._loop.create_task(self._serve(connection))
+        task = self._loop.create_task(self._serve(connection, peer))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
         return True
@@ -141,12 +168,25 @@ class Acceptor:
         if self._is_open and self._pause is None:
             self._look_away(EXHAUSTED_PAUSE)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, peer: object) -> None:
+        begins, client = self._begins_with_header, ""
         try:
-            await self._loop.connect_accepted_socket(self._protocol, connection, ssl=self._tls)
+            if begins is not None and begins(ip_address(peer)):
+                async with asyncio.timeout(self._handshake_timeout):
+                    client = await read_address(self._loop, connection)
+            made = partial(self._protocol, client)
+            await self._loop.connect_accepted_socket(made, connection, **self._how)
+        except NoHeader as error:
+            log.warning(
+                "%s is to begin with a PROXY header: %s", ip_address(peer) or "unix:", error
+            )
+            connection.close()
         except (OSError, ssl.SSLError) as error:  # a handshake that failed is the client's affair
             log.debug("a connection came to nothing: %s", error)
             connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         finally:
             self._connections.arrived()
 

@@ -8,6 +8,8 @@ Runs on the loop; httptools calls back here. Its law:
   before the body is whole abandons the sink.
 - A complete request is the connection's, or its sink's and the connection's, and nothing here
   knows of it any more.
+- A request whose body is passed on is the connection's when all is parsed that came with its
+  header: what is malformed there has reached nobody.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from skitai.request import Request
 from skitaid.workers.settings import Limits
 
 from . import upgrade
-from .body import BodyOwner, BodySink, ChooseSink
+from .body import BodyOwner, BodySink, ChooseSink, StreamedSink
 from .forwarded import Proxies
 from .framing import Refusal
 from .framing import read as read_framing
@@ -35,11 +37,21 @@ FRAMING_MAX = 16
 class Owner(BodyOwner, Protocol):
     """The connection."""
 
+    @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
+
     def wants_continue(self) -> None:
         """The client waits for a 100 before it sends the body; see `Arrival.continue_due`."""
 
     def arrived(self, request: Request, keep_alive: bool, sink: BodySink | None) -> None:
         """A request is here. sink: what still stores its body, None if it is complete."""
+
+    def begun(self, request: Request, keep_alive: bool) -> None:
+        """The header of a request is here; its body goes through `Request.incoming`."""
+
+    def passed_on(self, keep_alive: bool) -> None:
+        """And so is the end of that."""
 
 
 class Arrival:
@@ -55,6 +67,7 @@ class Arrival:
 
     __slots__ = (
         "_began",
+        "_begun",
         "_body_since",
         "_body_size",
         "_caller",
@@ -67,6 +80,7 @@ class Arrival:
         "_proxies",
         "_sent_id",
         "_sink",
+        "_streamed",
         "_target",
         "continue_due",
         "has_deadline",
@@ -95,6 +109,8 @@ class Arrival:
         self._header_max = limits.request_line + 2 * limits.header_size
         self._is_body_apart = False  # see `upgrade`: the message is complete for the parser only
         self._sink: BodySink | None = None
+        self._streamed: StreamedSink | None = None  # the same, if it is one
+        self._begun: Request | None = None  # the request of it, which nobody knows of yet
         self._body_since = 0.0
         self.is_receiving: bool | None = None
         self.continue_due = False
@@ -102,6 +118,11 @@ class Arrival:
         self.parser = httptools.HttpRequestParser(self)
 
     # --- what the connection uses ---
+
+    @property
+    def is_caller_trusted(self) -> bool:
+        """Whether it is a proxy that is believed."""
+        return self._proxies is not None
 
     def feed_after_upgrade(self, data: bytes) -> None:
         """What comes behind a request that asked for another protocol.
@@ -120,6 +141,18 @@ class Arrival:
                 return
             except httptools.HttpParserUpgrade as wish:
                 data = data[wish.args[0] :]
+
+    def go_on_after_upgrade(self) -> None:
+        """A request that asked for another protocol, and had no body, did not get it."""
+        self.parser = httptools.HttpRequestParser(self)
+
+    def pass_on(self) -> None:
+        """All that came with one read is parsed: let go on what need not wait for more."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            self._owner.begun(begun, self.parser.should_keep_alive())
+        elif self._streamed is not None:
+            self._streamed.flush()
 
     def excess(self) -> Refusal | None:
         """Whether too much has come for what there is to show for it."""
@@ -148,9 +181,10 @@ class Arrival:
 
     def give_up(self) -> None:
         """What has begun to arrive never will, or is no longer wanted."""
-        if self._sink is not None:
-            self._sink.abandon()
-            self._sink = None
+        sink, self._sink = self._sink, None
+        self._streamed = self._begun = None
+        if sink is not None:
+            sink.abandon()
         self.is_receiving = False
         self.size = 0
 
@@ -179,14 +213,16 @@ class Arrival:
             raise Refusal(414, "The request line is too long.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.is_head_done:
-            return  # a trailer field; none is known here, and it must not pass for a header
+        if self.is_head_done:  # a trailer field; it must not pass for a header
+            if self._sink is not None and self._sink.streamed is not None:
+                self._sink.streamed.trailer(name, value)
+            return
         self._fields.append((name, value))
         if len(self._fields) > self._limits.headers:
             raise Refusal(431, f"More than {self._limits.headers} header fields.")
 
     def on_headers_complete(self) -> None:
-        if self.parser.get_method() == b"CONNECT":
+        if self.parser.get_method() == b"CONNECT" and not self._owner.takes_connect:
             # What follows was meant for the tunnel, whoever wrote it: it is no request of this
             # client (RFC 9110 section 9.3.6).
             raise Refusal(501, "This server makes no tunnels.")
@@ -198,11 +234,19 @@ class Arrival:
                 raise Refusal(431, "The request header is too large.")
         self.is_head_done = True
         if framing.length or framing.is_chunked:
-            self._sink = self._choose_sink(self._fields, framing, self._owner)
+            method = self.parser.get_method().decode("ascii")
+            self._sink = sink = self._choose_sink(
+                method, self._target, self._fields, framing, self._owner
+            )
             self._is_body_apart = self.parser.should_upgrade()
+            self._streamed = streamed = sink.streamed
+            if streamed is not None:
+                self._begun = self._request()
+                self._begun.incoming = streamed
             if framing.wants_continue:
                 self.continue_due = True
-                self._owner.wants_continue()
+                if streamed is None:  # else it is the member's to say
+                    self._owner.wants_continue()
 
     def on_body(self, piece: bytes) -> None:
         self.continue_due = False  # the client has not waited for it
@@ -213,9 +257,35 @@ class Arrival:
     def on_message_complete(self) -> None:
         if self._is_body_apart:
             return
+        keep_alive = self.parser.should_keep_alive()
+        sink, request = self._sink, self._begun
+        if sink is not None:
+            if request is None and self._streamed is not None:
+                self._end_streamed(self._streamed, keep_alive)
+                return
+            request = request or self._request()
+            request.taken = monotonic()
+            if sink.finish(request):
+                sink = None
+            self._sink = self._streamed = self._begun = None
+        self.is_receiving = False
+        self.continue_due = False
+        self.size = 0
+        self._owner.arrived(request or self._request(), keep_alive, sink)
+
+    def _end_streamed(self, streamed: StreamedSink, keep_alive: bool) -> None:
+        self._sink = self._streamed = None
+        self.is_receiving = False
+        self.continue_due = False
+        self.size = 0
+        streamed.end()
+        self._owner.passed_on(keep_alive)
+
+    def _request(self) -> Request:
+        """What its header says."""
         parser = self.parser
         caller = self._caller
-        request = Request(
+        return Request(
             parser.get_method().decode("ascii"),
             self._target,
             self._fields,
@@ -225,13 +295,3 @@ class Arrival:
             self._began,
             self._sent_id,
         )
-        sink = self._sink
-        if sink is not None:
-            request.taken = monotonic()
-            if sink.finish(request):
-                sink = None
-            self._sink = None
-        self.is_receiving = False
-        self.continue_due = False
-        self.size = 0
-        self._owner.arrived(request, parser.should_keep_alive(), sink)

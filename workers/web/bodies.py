@@ -1,6 +1,8 @@
-"""Which sink a body goes to: forms with files to disk, all others to memory."""
+"""Which sink a body goes to: on to a member, forms with files to disk, all others to memory."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from skitai.request import MULTIPART
 from skitaid.workers.settings import Limits
@@ -11,16 +13,34 @@ from .uploads import Uploads
 
 
 class Bodies:
-    """The sinks of a worker."""
+    """The sinks of a worker.
 
-    def __init__(self, limits: Limits, uploads: Uploads) -> None:
+    passed_on: of each proxy; a sink for requests that are its own, None for all others.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        uploads: Uploads,
+        passed_on: Sequence[Callable[[str, bytes, Framing, BodyOwner], BodySink | None]] = (),
+    ) -> None:
         self._limit = limits.body_size
         self._uploads = uploads
+        self._passed_on = passed_on
 
     def choose(
-        self, fields: list[tuple[bytes, bytes]], framing: Framing, owner: BodyOwner
+        self,
+        method: str,
+        target: bytes,
+        fields: list[tuple[bytes, bytes]],
+        framing: Framing,
+        owner: BodyOwner,
     ) -> BodySink:
         """See `body.ChooseSink`."""
+        for choose in self._passed_on:
+            sink = choose(method, target, framing, owner)
+            if sink is not None:
+                return sink
         for name, value in fields:
             if name.lower() == b"content-type":
                 if value.partition(b";")[0].strip().lower() == MULTIPART:

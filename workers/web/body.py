@@ -33,6 +33,10 @@ class BodyOwner(Protocol):
 class BodySink(Protocol):
     """Takes one body."""
 
+    @property
+    def streamed(self) -> StreamedSink | None:
+        """Itself, if the request need not wait for the body; then it is `Request.incoming`."""
+
     def feed(self, piece: bytes) -> None:
         """A piece of it. Raises Refusal; then the sink is abandoned."""
 
@@ -47,17 +51,39 @@ class BodySink(Protocol):
         """Nobody wants it: leave nothing behind, tell the owner nothing. May be done twice."""
 
 
+class StreamedSink(BodySink, Protocol):
+    """Takes a body that is passed on while it arrives. is_whole: all of it has come."""
+
+    is_whole: bool
+
+    def trailer(self, name: bytes, value: bytes) -> None:
+        """A field behind its chunks."""
+
+    def flush(self) -> None:
+        """All that one read has brought is here."""
+
+    def end(self) -> None:
+        """It has come to its end: `finish`, for a request that has been handed over before."""
+
+
 class ChooseSink(Protocol):
     """How a connection comes to a sink."""
 
     def __call__(
-        self, fields: list[tuple[bytes, bytes]], framing: Framing, owner: BodyOwner
+        self,
+        method: str,
+        target: bytes,
+        fields: list[tuple[bytes, bytes]],
+        framing: Framing,
+        owner: BodyOwner,
     ) -> BodySink:
         """A sink for the body of a request with this header. Raises Refusal."""
 
 
 class MemoryBody:
     """An ordinary body: it is in memory as a whole, in `Request.body`."""
+
+    streamed = None
 
     __slots__ = ("_limit", "_pieces", "_size")
 

@@ -36,7 +36,7 @@ from skitai.serialize import HTML
 from skitaid.workers.logs.access_log import GONE
 from skitaid.workers.settings import Limits
 
-from . import reply, waiting
+from . import reply, tls, waiting
 from .arrival import Arrival
 from .body import BodySink, ChooseSink
 from .connections import NEVER, Connections
@@ -55,8 +55,22 @@ FRESH = 1.0  # seconds for a first request that may be on its way when the worke
 class Site(Protocol):
     """What answers requests: `dispatch.Dispatcher`."""
 
+    @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
+
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer, now or later, by `respond` or a stream. On the loop."""
+
+
+class Passer(Protocol):
+    """A proxy's call that answers the request in hand."""
+
+    def client_left(self, is_lost: bool) -> None:
+        """The client has gone (True), or says that it sends no more."""
+
+    def client_slow(self, is_slow: bool) -> None:
+        """More than enough waits for the client to read, or little enough again."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -67,6 +81,8 @@ class ClientConnection(asyncio.Protocol):
         "_arrival",
         "_choose_sink",
         "_connections",
+        "_held",
+        "_hsts",
         "_in_hand",
         "_is_body_held",
         "_is_deaf",
@@ -86,8 +102,11 @@ class ClientConnection(asyncio.Protocol):
         "_status",
         "_transport",
         "_unsent",
+        "_was_queued",
         "_writable",
         "deadline",
+        "passed_before",
+        "passing",
         "when_draining",
         "when_left",
     )
@@ -100,7 +119,12 @@ class ClientConnection(asyncio.Protocol):
         limits: Limits,
         choose_sink: ChooseSink,
         proxies: Proxies = NOBODY,
+        hsts: bytes = b"",
+        client: str = "",
     ) -> None:
+        """hsts: a header line for all responses, b"" for none (RFC 6797). client: the address that
+        a PROXY header has named, "" for none.
+        """
         self._loop = loop
         self._site = site
         self._connections = connections
@@ -110,10 +134,13 @@ class ClientConnection(asyncio.Protocol):
         self._limits = limits
         self._choose_sink = choose_sink
         self._proxies = proxies
+        self._hsts = hsts
         self._transport: asyncio.Transport | None = None
-        self._peer = ""
+        self._peer = client
         self._queue: Queue = deque()
         self._in_hand: Request | None = None
+        self._was_queued = False  # the request in hand came behind others
+        self._held: bytes | None = None  # what came behind one that asks for another protocol
         self._keep_alive = True  # after the request in hand
         self._is_ending = False  # nothing more will be answered: what is queued is the last
         self._is_deaf = False  # what comes in is thrown away
@@ -129,6 +156,10 @@ class ClientConnection(asyncio.Protocol):
         self.when_left: Callable[[bool], None] | None = None
         # For a stream that has no end: called when the worker retires.
         self.when_draining: Callable[[], None] | None = None
+        # Of a proxy: what has become of the header of the last request.
+        self.passed_before: object = None
+        # The one that `write`s and ends the response; it takes itself off when it has.
+        self.passing: Passer | None = None
 
     # --- what the site uses ---
 
@@ -145,7 +176,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def is_streaming(self) -> bool:
         """See `connections.Connection`."""
-        return bool(self._sent)
+        return self._sent > 0 or self.passing is not None
 
     @property
     def is_draining(self) -> bool:
@@ -154,12 +185,30 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the connection stays open after the request in hand."""
-        return self._keep_alive and not self._connections.is_draining
+        """Whether the connection stays open after the request in hand.
+
+        Not if its response begins before its body has come: that may never be all of it.
+        """
+        if not self._keep_alive or self._connections.is_draining:
+            return False
+        request = self._in_hand
+        return request is None or request.incoming is None or request.incoming.is_whole
+
+    @property
+    def takes_connect(self) -> bool:
+        """Whether a tunnel can be asked for."""
+        return self._site.takes_connect
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end, whoever that speaks for; "" on a unix socket."""
+        return self._peer
 
     def respond(self, request: Request, data: bytes, keep_alive: bool) -> None:
         """The whole response to `request`, which is in hand; dropped if the client has gone."""
         if self._in_hand is request and self._transport is not None:
+            if self._hsts:
+                data = self._with_hsts(data)
             self._transport.write(data)
             if self._access_log is not None:
                 self._access_log.note(request, data[9:12], len(data))
@@ -176,11 +225,71 @@ class ClientConnection(asyncio.Protocol):
             raise ConnectionResetError("the client has gone")
         if not self._sent:
             self._status = bytes(data[9:12])
+            if self._hsts:
+                data = self._with_hsts(data)
         self._sent += len(data)
         self._transport.write(data)
         if self._is_write_paused:
             self._writable = self._loop.create_future()
             await self._writable
+
+    @property
+    def is_peer_trusted(self) -> bool:
+        """Whether what the other end says of whom it speaks for is believed."""
+        return self._arrival.is_caller_trusted
+
+    def write(self, data: bytes) -> None:
+        """A piece of a streamed response; `Passer.client_slow` tells when not to."""
+        if self._transport is not None:
+            if not self._sent:
+                self._status = data[9:12]
+                if self._hsts:
+                    data = self._with_hsts(data)
+            self._sent += len(data)
+            self._transport.write(data)
+
+    def pass_interim(self, code: int, data: bytes) -> None:
+        """An interim response of a member."""
+        if self._transport is not None and not self._sent:
+            self._transport.write(data)
+            if code == 100 and self._arrival.continue_due:
+                self._arrival.continue_due = False
+                self._rearm()
+
+    def drop(self, request: Request) -> None:
+        """There will be no response to `request`, which is in hand; the client is sent none."""
+        if self._in_hand is request:
+            self._in_hand = self.passing = None
+            self._note_stream(request)
+            self._connections.ended()
+
+    def hold_for_upgrade(self) -> bool:
+        """Whether what the client sends can be kept until the request in hand is answered.
+
+        Only if nothing behind it was read as another request.
+        """
+        if self._was_queued or not self._arrival.parser.should_upgrade():
+            return False
+        self._held = b""
+        self._check_reading()
+        return True
+
+    def switch(self, head: bytes) -> tuple[asyncio.Transport, bytes]:
+        """Answer with `head`, and give away the transport, with what the client has sent since.
+
+        `switched_off` is to be called when that is closed.
+        """
+        assert self._transport is not None and self._held is not None
+        self.write(head)
+        held, self._held = self._held, None
+        self.deadline = NEVER
+        return self._transport, held
+
+    def switched_off(self, sent: int) -> None:
+        """The transport is closed, after so many bytes of the other protocol."""
+        self._sent += sent
+        self.passing = None
+        self.connection_lost(None)
 
     def interim(self, response: Response, data: bytes) -> None:
         """See `skitai.response.Channel`. From any thread."""
@@ -198,6 +307,11 @@ class ClientConnection(asyncio.Protocol):
         if self._in_hand is request and self._transport is not None:
             self._note_stream(request)
             self._finished(keep_alive)
+
+    def _with_hsts(self, data: bytes | bytearray) -> bytes:
+        """Here, since nobody above knows whether a response goes out by TLS."""
+        line, end, rest = bytes(data).partition(b"\r\n")
+        return b"".join((line, end, self._hsts, rest))
 
     def _note_stream(self, request: Request) -> None:
         """A streamed response is over, whole or not."""
@@ -262,10 +376,14 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
-        self._peer = peer_address(transport)
+        self._peer = self._peer or peer_address(transport)
         proxies = self._proxies.speaking(self._peer)
-        scheme = "https" if transport.get_extra_info("sslcontext") else "http"
-        caller = Caller(self._peer, scheme, is_trusted=proxies is not None)
+        is_trusted = proxies is not None
+        if transport.get_extra_info("sslcontext") is None:
+            caller = Caller(self._peer, "http", is_trusted=is_trusted)
+        else:
+            shown = tls.client_certificate(transport)
+            caller = Caller(self._peer, "https", is_trusted=is_trusted, certificate=shown)
         self._arrival = Arrival(self, caller, proxies, self._limits, self._choose_sink)
         self._connections.add(self)
         # A client that connects owes its first request within the header's time.
@@ -274,6 +392,8 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        if self.passing is not None:
+            self.passing.client_left(True)
         self._arrival.close()
         waiting.clear(self._queue)
         request, self._in_hand = self._in_hand, None
@@ -299,10 +419,15 @@ class ClientConnection(asyncio.Protocol):
             return False  # the transport closes
         if self.when_left is not None:
             self.when_left(False)
+        if self.passing is not None:
+            self.passing.client_left(False)
         if self._in_hand is not None and self._in_hand.errand is not None:
             self._in_hand.errand.client_left()
         self._arrival.give_up()
+        waiting.cut_unfinished(self._queue)
         self._is_ending = True
+        if self._in_hand is None and not self._queue:
+            return False
         self._rearm()
         return self._transport.can_write_eof()  # TLS closes in any case, and warns about a True
 
@@ -315,7 +440,10 @@ class ClientConnection(asyncio.Protocol):
             try:
                 arrival.parser.feed_data(data)
             except httptools.HttpParserUpgrade as wish:
-                arrival.feed_after_upgrade(data[wish.args[0] :])
+                if self._held is None:
+                    arrival.feed_after_upgrade(data[wish.args[0] :])
+                else:
+                    self._held = data[wish.args[0] :]
         except httptools.HttpParserCallbackError as error:
             # A Refusal raised in a callback comes wrapped.
             if not isinstance(error.__context__, Refusal):
@@ -343,9 +471,14 @@ class ClientConnection(asyncio.Protocol):
         excess = arrival.excess()
         if excess is not None:
             self._refuse(excess)
-        elif arrival.is_head_done and self._is_timed():
-            self.deadline = arrival.body_deadline(self._loop.time())
-            self._connections.watch(self.deadline)
+        elif arrival.is_head_done:
+            arrival.pass_on()
+            if self._is_timed():
+                self._watch_body()
+
+    def _watch_body(self) -> None:
+        self.deadline = self._arrival.body_deadline(self._loop.time())
+        self._connections.watch(self.deadline)
 
     def _is_timed(self) -> bool:
         """Whether the client owes the rest of a request: not while it is we who make it wait."""
@@ -370,6 +503,8 @@ class ClientConnection(asyncio.Protocol):
         self._may_go_on = False
         self._unsent = self._transport.get_write_buffer_size()
         self._set_deadline(self._limits.body_timeout)
+        if self.passing is not None:
+            self.passing.client_slow(True)
 
     def resume_writing(self) -> None:
         assert self._transport is not None
@@ -379,6 +514,8 @@ class ClientConnection(asyncio.Protocol):
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
+        if self.passing is not None:
+            self.passing.client_slow(False)
         if self._queue:
             self._loop.call_soon(self._next)
 
@@ -394,6 +531,7 @@ class ClientConnection(asyncio.Protocol):
         if sink is None and self._in_hand is None and self._may_go_on and not self._queue:
             self.deadline = NEVER
             self._in_hand = request
+            self._was_queued = False
             self._keep_alive = keep_alive
             self._connections.began()
             self._site.handle(self, request)
@@ -401,6 +539,20 @@ class ClientConnection(asyncio.Protocol):
             self._enqueue(Waiting(request, keep_alive, sink))
         elif sink is not None:
             sink.abandon()
+
+    def begun(self, request: Request, keep_alive: bool) -> None:
+        if self._in_hand is None and self._may_go_on and not self._queue:
+            self._in_hand = request
+            self._keep_alive = keep_alive
+            self._connections.began()
+            self._site.handle(self, request)
+        else:
+            self._enqueue(Waiting(request, keep_alive, None))
+
+    def passed_on(self, keep_alive: bool) -> None:
+        if not keep_alive:
+            self._is_ending = True
+        self._rearm()
 
     def hold_body(self) -> None:
         self._is_body_held = True
@@ -423,7 +575,9 @@ class ClientConnection(asyncio.Protocol):
     def _enqueue(self, entry: Waiting) -> None:
         """Keep a request until those before it are answered: `_next` is to come."""
         self._queue.append(entry)
-        if entry.sink is not None or entry.request.body or len(self._queue) >= PIPELINE_MAX:
+        request = entry.request
+        has_body = entry.sink is not None or request.body or request.incoming is not None
+        if has_body or len(self._queue) >= PIPELINE_MAX:
             self._is_queue_full = True
         self._check_reading()
 
@@ -436,6 +590,7 @@ class ClientConnection(asyncio.Protocol):
             self._send_refusal(entry)
         elif entry is not None:
             self._in_hand, self._keep_alive = entry.request, entry.keep_alive
+            self._was_queued = True
             entry.request.taken = monotonic()
             self._connections.began()
             if self._is_queue_full and len(self._queue) < PIPELINE_MAX:
@@ -452,7 +607,11 @@ class ClientConnection(asyncio.Protocol):
         assert request is not None
         if request.upload is not None and not request.is_given_up:  # else its handler still runs
             request.upload.discard()
-        if not keep_alive:
+        if self._held is not None:
+            self._go_on_after_upgrade()
+        if request.incoming is not None and not request.incoming.is_whole:
+            self._linger()
+        elif not keep_alive:
             self._close()
         elif self._queue:
             self._loop.call_soon(self._next)  # not from here: long queues would nest deep
@@ -468,7 +627,7 @@ class ClientConnection(asyncio.Protocol):
     def _check_reading(self) -> None:
         """Read on, unless too much waits: requests for their turn, or a body for its sink."""
         assert self._transport is not None
-        too_much = self._is_queue_full or self._is_body_held
+        too_much = self._is_queue_full or self._is_body_held or self._held is not None
         if too_much is not self._is_read_paused:
             self._is_read_paused = too_much
             if too_much:
@@ -492,6 +651,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _end_with(self, refusal: Refusal) -> None:
         self._arrival.give_up()
+        waiting.cut_unfinished(self._queue)
         self._is_deaf = True
         self._is_ending = True
         self._queue.append(refusal)
@@ -505,15 +665,36 @@ class ClientConnection(asyncio.Protocol):
         page = error_page(refusal.status, refusal.detail)
         fields = [("Content-Type", HTML)]
         data = reply.whole(refusal.status, fields, page, keep_alive=False)
+        if self._hsts:
+            data = self._with_hsts(data)
         self._transport.write(data)
         if self._access_log is not None:
             self._access_log.refused(self._peer, refusal.status, len(data))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close, but not while what the client still sends would have its answer reset."""
+        if self._transport is None:
+            return
+        self._is_deaf = True
+        self._is_ending = True
+        self._may_go_on = False
+        self._arrival.give_up()
+        waiting.clear(self._queue)
         if self._transport.can_write_eof():  # TLS has no half-close
             self._transport.write_eof()
         self._is_queue_full = self._is_body_held = False  # what comes is thrown away
         self._check_reading()
         self._unsent = self._transport.get_write_buffer_size()
         self._set_deadline(LINGER)
+
+    def _go_on_after_upgrade(self) -> None:
+        """The other protocol was not agreed on: what came since is HTTP."""
+        held, self._held = self._held, None
+        self._arrival.go_on_after_upgrade()
+        self._check_reading()
+        if held:
+            self._loop.call_soon(self.data_received, held)
 
     def _close(self) -> None:
         """Send what is written, then close; whoever does not read it is cut off in the end."""

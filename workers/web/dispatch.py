@@ -1,7 +1,8 @@
 """What becomes of a complete request: a file, a handler, a redirect, or an error page.
 
 Runs on the loop, once per request, before anything slow. The order is the conf's promise:
-a physical file first (GET and HEAD), then XML-RPC and JSON-RPC, then the app.
+a physical file first (GET and HEAD), then what is passed on to a cluster, then XML-RPC and
+JSON-RPC, then the app.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from . import answers
 from .call import Context, RpcCall, WebCall
 from .connection import ClientConnection
 from .files import Files
-from .mounts import Failed, Methods, Missed, Mounts, Moved, Proxied
+from .forward_proxy import ForwardProxy
+from .mounts import Failed, Methods, Missed, Mounts, Moved
 from .pump import pump
+from .reverse_proxy import ReverseProxy
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +50,34 @@ class Dispatcher:
         handoff: Handoff,
         threads: HandlerThreads,
         reload: Callable[[], None] | None = None,
+        proxy: ReverseProxy | None = None,
+        forward: ForwardProxy | None = None,
     ) -> None:
-        """reload: called before requests of apps in development mode; None: there are none."""
+        """reload: called before requests of apps in development mode; None: there are none.
+
+        proxy: for the routes of clusters; None: there are none. forward: for targets that are no
+        paths; None: this is no forward proxy.
+        """
         self._loop = loop
         self._mounts = mounts
         self._has_directories = mounts.has_directories
-        self._is_proxy = settings.forward_proxy
+        self._forward = forward
+        self.takes_connect = forward is not None
         self._methods = Methods(mounts)
         self._context = Context(wasc, handoff, self._start_stream)
         self._handoff = handoff
         self._threads = threads
         self._reload = reload
+        self._proxy = proxy
         self._tasks: set[asyncio.Task[None]] = set()
         self._files = Files(loop, mounts, settings, self._run)
 
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
+        forward = self._forward
+        is_path = request.target.startswith(b"/")
+        if forward is not None and not is_path and forward.answer(connection, request):
+            return
         try:
             request.path = decode_path(split_target(request.target)[1])
         except ValueError:
@@ -71,14 +86,17 @@ class Dispatcher:
         try:
             if not request.path.startswith("/"):
                 self._no_path(connection, request)
-            elif self._is_proxy and b"://" in request.target.partition(b"?")[0]:
-                answers.error(connection, request, 501, "This version has no forward proxy yet.")
             elif (
                 self._has_directories
                 and request.method in ("GET", "HEAD")
                 and self._files.answer(connection, request)
             ):
                 pass
+            elif (
+                self._proxy is not None
+                and (proxied := self._mounts.proxied(request.path, request.method)) is not None
+            ):
+                self._proxy.pass_on(connection, request, proxied)
             elif request.method == "POST" and (rpc.is_xml(request) or rpc.is_json(request)):
                 self._submit_rpc(connection, request)
             else:
@@ -114,9 +132,6 @@ class Dispatcher:
                 answers.redirect(connection, request, path)
             case Failed(_, page):
                 answers.whole(connection, request, 500, [("Content-Type", HTML)], page)
-            case Proxied(cluster):
-                sentence = f"This version has no reverse proxy yet, so @{cluster} is not asked."
-                answers.error(connection, request, 501, sentence)
 
     def _miss(self, connection: ClientConnection, request: Request, missed: Missed) -> None:
         """The app has no rule for the path, or none for the method."""
@@ -134,6 +149,8 @@ class Dispatcher:
 
     def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
         request.channel = connection
+        if found.route.timeout is not None:
+            request.timeout = found.route.timeout
         call = WebCall(connection, request, found, self._context)
         if found.route.is_async:
             self._run(call.run_async())

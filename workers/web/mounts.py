@@ -55,9 +55,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Proxied:
-    """The path belongs to a cluster."""
+    """The path belongs to a cluster. base: the route's prefix, without trailing slash."""
 
     cluster: str
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Below:
 class _Mount:
     base: str  # without trailing slash: "" for the root
     is_directory_like: bool
-    cluster: str = ""
+    proxied: Proxied | None = None
     file: str = ""  # of the app
     served: tuple[Application, Table] | None = None  # that app and its rules
     failed: Failed | None = None  # when the file has another app now, which does not come up
@@ -82,7 +83,7 @@ Answer = Found | Moved | Missed | Failed | Proxied | None
 
 
 class Mounts:
-    """The routes of one server with the apps they name."""
+    """The routes of one server with the apps they name. clusters: those that have routes."""
 
     def __init__(self, routes: Sequence[ConfRoute], apps: Mapping[str, Application]) -> None:
         """apps: by the file of their route."""
@@ -96,8 +97,12 @@ class Mounts:
                 case AppRoute():
                     mounts.append(_Mount(base, is_directory_like(route.prefix), file=route.file))
                 case ClusterRoute():
-                    mounts.append(_Mount(base, False, route.cluster))
+                    mounts.append(_Mount(base, False, Proxied(route.cluster, base)))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
+        proxied = [mount.proxied for mount in mounts if mount.proxied is not None]
+        self.clusters = {each.cluster for each in proxied}
+        # Prefixes that clusters have, and apps may have too.
+        self._shared = {each.base for each in proxied}
         self._directories = sorted(directories.items(), key=lambda item: -len(item[0]))
         for file, app in apps.items():
             self._set(file, served=(app, Table(app)))
@@ -134,6 +139,18 @@ class Mounts:
         """Whether any path may be a file."""
         return bool(self._directories)
 
+    def proxied(self, path: str, method: str) -> Proxied | None:
+        """The cluster that answers a path, when no file does; None if it is not one."""
+        for mount in self._mounts:
+            if is_below(path, mount.base):
+                if mount.proxied is not None:
+                    return mount.proxied
+                if mount.base not in self._shared:
+                    return None
+                found = self.find(path, method)
+                return found if isinstance(found, Proxied) else None
+        return None
+
     def below(self, path: str) -> list[Below]:
         """The directories to look into for a file, in order."""
         for base, directories in self._directories:
@@ -169,7 +186,7 @@ class Mounts:
             if mount.failed is not None:
                 return mount.failed
             if mount.served is None:
-                return Proxied(mount.cluster)
+                return mount.proxied
             rest = path[len(base) :]
             if not rest and mount.is_directory_like:
                 return Moved(base + "/")

@@ -24,22 +24,29 @@ BODILESS = frozenset({204, 304})  # RFC 9110 section 6.4.1; 1xx never comes here
 class _Stamp:
     """The Server and Date lines. Threads may race here: both write the same bytes."""
 
-    __slots__ = ("lines", "second")
+    __slots__ = ("date", "lines", "second")
 
     def __init__(self) -> None:
         self.second = 0
-        self.lines = b""
+        self.lines = self.date = b""
 
     def get(self) -> bytes:
         now = int(time.time())
         if now != self.second:
             date = formatdate(now, usegmt=True)
-            self.lines = f"Server: Skitai\r\nDate: {date}\r\n".encode("ascii")
+            self.date = f"Date: {date}\r\n".encode("ascii")
+            self.lines = b"Server: Skitai\r\n" + self.date
             self.second = now
         return self.lines
 
 
 _stamp = _Stamp()
+
+
+def date_line() -> bytes:
+    """The Date line alone, for a response of somebody else's."""
+    _stamp.get()
+    return _stamp.date
 
 
 def ok(content_type: bytes, body: bytes) -> bytes:

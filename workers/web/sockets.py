@@ -10,7 +10,11 @@ import struct
 
 def peer_address(transport: asyncio.BaseTransport) -> str:
     """The client's IP address, "" on a unix socket."""
-    peer = transport.get_extra_info("peername")
+    return ip_address(transport.get_extra_info("peername"))
+
+
+def ip_address(peer: object) -> str:
+    """The same of a socket's address, as the kernel tells it."""
     if not isinstance(peer, tuple):
         return ""
     address: str = peer[0]

@@ -71,6 +71,8 @@ class Uploads:
 class UploadBody:
     """The sink of one upload."""
 
+    streamed = None
+
     __slots__ = (
         "_files",
         "_is_at_work",

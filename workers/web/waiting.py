@@ -48,6 +48,14 @@ def cut(queue: Queue, sink: BodySink) -> None:
             return
 
 
+def cut_unfinished(queue: Queue) -> None:
+    """The last goes, if it is one whose body was to be passed on and will not come any more."""
+    last = queue[-1] if queue else None
+    incoming = last.request.incoming if isinstance(last, Waiting) else None
+    if incoming is not None and not incoming.is_whole:
+        queue.pop()
+
+
 def clear(queue: Queue) -> None:
     """All go."""
     while queue:
