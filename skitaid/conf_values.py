@@ -115,6 +115,14 @@ def switch(value: str) -> bool:
         raise ValueError(f"{shown(value)} is neither yes nor no") from None
 
 
+def tls(value: str) -> bool | Literal["verify-full"]:
+    """`yes` or `no`, or `verify-full`."""
+    try:
+        return "verify-full" if value.lower() == "verify-full" else switch(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, nor verify-full") from None
+
+
 def port(value: str) -> int:
     """A TCP port, 1..65535."""
     if not _WHOLE.fullmatch(value) or not 1 <= int(value) <= 65535:

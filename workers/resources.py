@@ -176,7 +176,7 @@ class ClusterView:
 
 
 class Clusters(Mapping[str, ClusterView]):
-    """The HTTP clusters of the conf, by name with or without the @, and the servers without one."""
+    """The clusters of the conf, by name with or without the @, and the servers without one."""
 
     def __init__(
         self, clusters: Mapping[str, Cluster], origins: Callable[[], Sequence[ClusterMember]]

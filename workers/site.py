@@ -22,6 +22,7 @@ from . import control, in_hand, resources
 from .apps import end, start
 from .clients import reporting
 from .clients.checks import Checks
+from .clients.databases import Databases
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
@@ -84,7 +85,8 @@ class WebSite:
         self._threads = HandlerThreads(
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
-        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
+        databases = Databases(loop, settings.database_clusters, f"skitai {settings.name}")
+        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed, databases)
         self._fanout.stand(settings.standings)
         self._flights = Flights(
             loop,
@@ -102,7 +104,8 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
-        clusters = self._fanout.clusters
+        groups = {name: group.all for name, group in databases.groups.items()}
+        clusters = {**self._fanout.clusters, **groups}
         caches = resources.AnswerCaches()
         resources.register(
             self._wasc,

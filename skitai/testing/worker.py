@@ -19,13 +19,14 @@ from typing import Any
 
 from skitai import rcache
 from skitai.app import Application
-from skitai.engine import Bundle, Call, Reply, Wish
+from skitai.engine import Bundle, Call, DatabaseMembers, DatabaseServer, Held, Reply, Wish
 from skitai.errors import WrongUse
 from skitai.rcache import Memory
 from skitai.seal import Seal
 from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
 
+from .database import Session
 from .script import Script
 
 HOST = "localhost"
@@ -138,6 +139,19 @@ class Worker:
 
     def give_up(self, call: Call) -> None:
         self.cancel(call)  # no client leaves here
+
+    def hold(self, target: DatabaseMembers | DatabaseServer, request: Any) -> Session:
+        """See `Engine.hold`."""
+        try:
+            return self._script.session(target)
+        except BaseException as error:
+            self._failures.append(error)
+            raise
+
+    def let_go(self, held: Held, why: str) -> None:
+        """See `Engine.let_go`."""
+        assert isinstance(held, Session)
+        held.end(why)
 
     def keep(self, call: Call, seconds: float) -> None:
         self._keep(call, seconds)
