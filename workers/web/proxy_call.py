@@ -205,6 +205,8 @@ class ProxyCall:
             self._send_away()
 
     def client_slow(self, is_slow: bool) -> None:
+        if is_slow and self.turn is not None:
+            self.turn.release()
         if self._link is not None:
             if is_slow:
                 self._link.pause()
