@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import pytest
 from operator_session import Home
 from plain_member import Asked, Behaviour, PlainMember, Talk, header
-from raw_client import raw_client, request
+from raw_client import pieces, raw_client, request
 from served import Reply, Server
 
 from skitaid.workers.web.proxy_cache import SHARE, VARIANTS, Kept, Store
 from skitaid.workers.web.proxy_cache_rules import Terms
 
 LIMIT = 1024 * 1024
+BIG = 12 * LIMIT  # more than all buffers on the way
 APP = """
 from skitai.server import ssgi
 
@@ -77,6 +78,13 @@ def large(member: PlainMember, talk: Talk, asked: Asked) -> bool:
     return True
 
 
+def big(member: PlainMember, talk: Talk, asked: Asked) -> bool:
+    talk.send(header(length=BIG, more=FRESH))
+    for piece in pieces(BIG):
+        talk.send(piece)
+    return True
+
+
 FRESH = "Cache-Control: max-age=60\r\n"
 BEHAVIOURS = {
     "fresh": counted(FRESH + 'ETag: "a"\r\nAge: 7\r\nServer: theirs\r\n'),
@@ -93,6 +101,7 @@ BEHAVIOURS = {
     "failing": failing(dies=False),
     "dying": failing(dies=True),
     "large": large,
+    "big": big,
 }
 
 
@@ -104,8 +113,9 @@ def shared_member() -> Iterator[PlainMember]:
 
 @pytest.fixture(scope="module")
 def server(shared_home: Home, shared_member: PlainMember) -> Server:
-    conf = f"[@one]\ncache = {LIMIT}\nmembers = {shared_member.node}"
-    routes = "/one = @one\n/ = {app}/webapp"
+    conf = f"[@one]\ncache = {LIMIT}\nmembers = {shared_member.node}\n"
+    conf += f"[@wide]\ncache = {BIG * SHARE * 2}\nmembers = {shared_member.node}"
+    routes = "/one = @one\n/wide = @wide\n/ = {app}/webapp"
     return shared_home.serve(routes=routes, sections=conf, apps={"webapp.py": APP})
 
 
@@ -329,6 +339,18 @@ def test_apps_see_what_is_kept(server: Server) -> None:
     assert after["misses"] - before["misses"] == 1
     assert after["answers"] - before["answers"] == 1
     assert before["bytes"] < after["bytes"] <= after["max_bytes"] == LIMIT
+
+
+def test_nobody_waits_for_a_slow_client(server: Server, member: PlainMember) -> None:
+    """One that does not read its answer holds up nobody who wants the same."""
+    with raw_client(server.port) as client:
+        client.send(request("GET", "/wide/big", host=f"127.0.0.1:{server.port}"))
+        member.wait_begun()
+        other = server.get("/wide/big")
+        first = client.answer()
+
+        assert len(other.body) == len(first.read()) == BIG
+    assert len(member.seen) == 2
 
 
 def test_log_shows_who_was_asked(server: Server) -> None:

@@ -265,6 +265,8 @@ def test_prefix_ends_at_a_segment(client: RawClient, member: PlainMember, target
         "/viewinfo/fine#/x",
         "/whole/../fine",
         "/whole%2ffine",
+        'http://a",for="10.0.0.1/viewinfo/fine',
+        "http://a b/viewinfo/fine",
         "/viewinfo/%ff",
     ],
 )

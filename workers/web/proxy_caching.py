@@ -6,11 +6,14 @@ Runs on the loop. The rules are `proxy_cache_rules`, the book is `proxy_cache`. 
   (`Flight`). When its answer is kept they get it; when it turns out not to be, they are passed on
   at once, and for `APART` seconds nobody waits for that thing.
 - A flight is over exactly once, whatever becomes of its request: nobody waits for one that is.
+- Nobody waits for a slow client: when the one whose flight it is does not read, or `PATIENCE` is
+  over, the others are passed on by themselves.
 - A stale answer is not given unless the member was asked and failed, and the answer allows that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -24,6 +27,7 @@ from .proxy_cache import Kept, Store
 from .proxy_cache_rules import Wish
 
 APART = 10.0  # seconds
+PATIENCE = 5.0  # seconds; nginx's proxy_cache_lock_timeout
 APART_MAX = 1024  # things that are known not to be kept
 
 _CONDITIONS = re.compile(rb"^if-(?:none-match|modified-since):[^\r\n]*\r\n", re.I | re.M)
@@ -52,6 +56,9 @@ class Turn:
         """There is no answer. What is to be given in its place, if anything."""
         return None
 
+    def release(self) -> None:
+        """It takes its time: nobody is to wait for it."""
+
     def over(self) -> None:
         """Whatever has become of it; may be said twice."""
 
@@ -77,6 +84,7 @@ class Asking(Turn):
         self._kept: Kept | None = None  # when its body is here
         self._body: list[bytes] = []
         self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
         self.waiting: list[Waiting] = []
 
     def answered(self, code: int, reason: bytes, fields: rules.Fields, host: bytes) -> Kept | None:
@@ -149,13 +157,28 @@ class Asking(Turn):
             return None
         return before
 
+    def join(self, waiting: Waiting) -> None:
+        """Somebody waits for the same."""
+        self.waiting.append(waiting)
+        if self._timer is None:
+            self._timer = self._caching.loop.call_later(PATIENCE, self.release)
+
+    def release(self) -> None:
+        self._let_go(alone=True)
+
     def over(self) -> None:
         self._kept = None
         self._body.clear()
+        self._let_go(alone=False)
+
+    def _let_go(self, *, alone: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._caching.landed(self._key, self)
         waiting, self.waiting = self.waiting, []
         for each in waiting:
-            each.go_on()
+            each.go_on(alone)
 
 
 class Waiting:
@@ -166,14 +189,15 @@ class Waiting:
         client: ClientConnection,
         request: Request,
         flight: Asking,
-        go_on: Callable[[], None],
+        go_on: Callable[[bool], None],
     ) -> None:
+        """go_on: called when the wait is over, with whether not to wait again."""
         self._client = client
         self._request = request
         self._flight = flight
         self._go_on = go_on
         client.passing = self
-        flight.waiting.append(self)
+        flight.join(self)
 
     def client_left(self, is_lost: bool) -> None:
         self._client.passing = None
@@ -184,16 +208,17 @@ class Waiting:
     def client_slow(self, is_slow: bool) -> None:
         """Nothing is sent yet."""
 
-    def go_on(self) -> None:
-        """The flight is over."""
+    def go_on(self, alone: bool) -> None:
+        """The wait is over."""
         self._client.passing = None
-        self._go_on()
+        self._go_on(alone)
 
 
 class Caching:
     """The cache of one cluster. name: of the server, for Cache-Status."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store, name: str) -> None:
+        self.loop = loop
         self.store = store
         self._name = name.encode()
         self._flights: dict[bytes, Asking] = {}
@@ -206,11 +231,12 @@ class Caching:
         key: bytes,
         prefix: bytes,
         ask: Callable[[Turn | None, bytes | None], None],
+        alone: bool = False,
     ) -> None:
         """Answer a request without a body, now or later.
 
         ask: passes it on. Its second argument is lines that take the place of the request's own
-        conditions; None leaves those.
+        conditions; None leaves those. alone: without waiting for others.
         """
         known = rules.grouped(request.fields)
         wanted = rules.wish(request.method, known)
@@ -229,17 +255,17 @@ class Caching:
             ask(None, None)
             return
         flight = self._flights.get(key)
-        if flight is not None and not wanted.must_ask:
+        if flight is not None and not (wanted.must_ask or alone):
             Waiting(
                 client,
                 request,
                 flight,
-                lambda: self.answer(client, request, key, prefix, ask),
+                lambda alone: self.answer(client, request, key, prefix, ask, alone),
             )
             return
         self.store.misses += 1
         turn = Asking(self, key, wanted, known, kept, prefix)
-        if flight is None and not self._is_apart(key):
+        if flight is None and not (alone or self._is_apart(key)):
             self._flights[key] = turn
         ask(turn, _conditions(kept))
 

@@ -49,6 +49,7 @@ class ProxyCall:
     __slots__ = (
         "_body",
         "_client",
+        "_elapsed",
         "_framing",
         "_head",
         "_is_begun",
@@ -97,6 +98,7 @@ class ProxyCall:
         self._link: StreamedConnection | None = None  # to the member
         self._head: proxy_response.Head | None = None  # of the response, when it has begun
         self._framing = b""  # of the request's body, when that has begun
+        self._elapsed = 0.0  # seconds until the response began, if it was not whole then
         self._is_probe = False
         self._repeated = False
         self._is_begun = False
@@ -205,6 +207,8 @@ class ProxyCall:
             self._send_away()
 
     def client_slow(self, is_slow: bool) -> None:
+        if is_slow and self.turn is not None:
+            self.turn.release()
         if self._link is not None:
             if is_slow:
                 self._link.pause()
@@ -339,9 +343,10 @@ class ProxyCall:
     def _begin(self) -> None:
         """The response goes out before it is whole."""
         self._is_begun = True
+        now = time.monotonic()
+        self._elapsed = now - self._request.asked  # the rest may wait for a slow client
         if self._is_probe:  # a long response must not keep others from a member that is back
-            now = time.monotonic()
-            self._member.answered(now - self._request.asked, now)
+            self._member.answered(self._elapsed, now)
             self._member.load.in_flight += 1
 
     def _answered(self) -> None:
@@ -349,7 +354,7 @@ class ProxyCall:
             self._member.load.in_flight -= 1
         else:
             now = time.monotonic()
-            self._member.answered(now - self._request.asked, now)
+            self._member.answered(self._elapsed or now - self._request.asked, now)
 
     # --- failures ---
 

@@ -61,7 +61,7 @@ class Upstream:
         self._open: list[ClusterMember] = []  # those who were asked when that was last looked at
         self.caching: Caching | None = None
         if self.rules.cache:
-            self.caching = Caching(Store(self.rules.cache), server)
+            self.caching = Caching(loop, Store(self.rules.cache), server)
         self.fields_before: Fields = []
         self.answered_before: Known | None = None
         self._quiet_until = 0.0  # monotonic

@@ -20,7 +20,7 @@ from skitaid.workers.settings import Settings
 from . import answers, proxy_fields
 from .body import BodyOwner
 from .connection import ClientConnection
-from .framing import Framing
+from .framing import Framing, is_host
 from .mounts import Mounts, Proxied
 from .proxy_body import PassedBody
 from .proxy_cache import Store
@@ -75,6 +75,9 @@ class ReverseProxy:
         """Answer a request, now or later. Its path is decoded."""
         upstream = self._upstreams[proxied.cluster]
         authority, target = split_target(request.target)
+        if authority and not is_host(authority):
+            answers.error(client, request, 400, "The host in the target is no name and no address.")
+            return
         try:
             target = member_target(target, request.path, proxied.base, upstream.rules.keep_prefix)
         except Odd as error:
