@@ -17,7 +17,7 @@ _HTTP_ONLY = (
     *("ssl", "hedge", "max_connections", "check", "dns_every"),
     *("connect_timeout", "read_timeout", "max_response_size", *_OF_TLS),
     *("keep_prefix", "keep_host", "sticky"),
-    *("proxy_timeout", "tunnel_timeout", "max_request_size"),
+    *("proxy_timeout", "tunnel_timeout", "max_request_size", "cache"),
 )
 
 Cluster = worker.HttpCluster | worker.DatabaseCluster
@@ -82,6 +82,7 @@ def _passing(values: Values) -> worker.Passing:
         timeout=values["proxy_timeout"],
         tunnel_timeout=values["tunnel_timeout"],
         max_request_size=values["max_request_size"],
+        cache=values["cache"],
     )
 
 

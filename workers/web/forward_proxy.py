@@ -44,8 +44,9 @@ from .forwarded import Proxies
 from .framing import Framing
 from .mounts import Proxied
 from .proxy_body import PassedBody
-from .proxy_call import Passed, ProxyCall
+from .proxy_call import ProxyCall
 from .proxy_fields import Apart
+from .proxy_passed import Passed
 from .proxy_upstream import Upstream
 
 CONNECT_TIMEOUT = 10.0  # seconds for name, TCP and TLS; servers are far, unlike members

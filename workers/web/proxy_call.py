@@ -29,8 +29,10 @@ from skitaid.workers.clients.streamed_connection import Answer, Fields, Streamed
 
 from . import answers, proxy_fields, proxy_response
 from .connection import ClientConnection
-from .mounts import Proxied
 from .proxy_body import PassedBody
+from .proxy_cache import Kept
+from .proxy_caching import Turn
+from .proxy_passed import Passed
 from .proxy_upstream import Upstream
 from .tunnel import Tunnel
 
@@ -39,58 +41,6 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # 
 _BAD = "The server that was to answer this request broke off."
 _NONE = "No server can be reached that could answer this request."
 _LATE = "The server that was to answer this request has not done so in time."
-
-
-class Passed:
-    """The header of a request as members get it.
-
-    fields, method, version, proxied: what it was made of. host: the Host line, b"" for the
-    member's own. lines: all others, up to the framing of the body. upgrade: the other protocol that
-    is asked for, b"" for none. prefix: what was taken off the path.
-    """
-
-    __slots__ = (
-        "fields",
-        "host",
-        "lines",
-        "method",
-        "prefix",
-        "proxied",
-        "takes_trailers",
-        "upgrade",
-        "version",
-    )
-
-    def __init__(
-        self,
-        fields: Fields,
-        method: str,
-        version: str,
-        proxied: Proxied,
-        host: bytes,
-        lines: bytes,
-        upgrade: bytes,
-        takes_trailers: bool,
-        prefix: str,
-    ) -> None:
-        self.fields = fields
-        self.method = method
-        self.version = version
-        self.proxied = proxied
-        self.host = host
-        self.lines = lines
-        self.upgrade = upgrade
-        self.takes_trailers = takes_trailers
-        self.prefix = prefix
-
-    def is_of(self, request: Request, proxied: Proxied) -> bool:
-        """Whether the same would become of this request, from the same client."""
-        return (
-            self.fields == request.fields
-            and self.proxied is proxied
-            and self.method == request.method
-            and self.version == request.version
-        )
 
 
 class ProxyCall:
@@ -116,6 +66,7 @@ class ProxyCall:
         "_tried",
         "_tunnel",
         "_upstream",
+        "turn",
     )
 
     def __init__(
@@ -126,8 +77,13 @@ class ProxyCall:
         start: bytes,
         passed: Passed,
         body: PassedBody | None,
+        turn: Turn | None = None,
     ) -> None:
-        """start: the request line, and the lines that are this request's alone."""
+        """start: the request line, and the lines that are this request's alone.
+
+        turn: a cache that looks on.
+        """
+        self.turn = turn
         self._upstream = upstream
         self._client = client
         self._request = request
@@ -266,8 +222,15 @@ class ProxyCall:
             self._client.pass_interim(code, proxy_fields.interim(code, reason, fields))
 
     def received(self, answer: Answer, pieces: list[bytes], is_whole: bool) -> None:
-        head = self._head
+        head, turn = self._head, self.turn
         client, request = self._client, self._request
+        if turn is not None:
+            if head is None:
+                kept = turn.answered(answer.code, answer.reason, answer.fields, self._called())
+                if kept is not None:
+                    self._give(kept, turn, is_whole)
+                    return
+            turn.more(pieces, is_whole)
         if head is not None:
             data = head.framed(pieces, answer.trailers if is_whole else None)
         else:
@@ -282,6 +245,8 @@ class ProxyCall:
         self._link = None
         self._answered()
         client.passing = None
+        if turn is not None:
+            turn.over()
         if self._body is not None:
             self._body.leave()
         if not self._is_begun:
@@ -360,6 +325,17 @@ class ProxyCall:
             return b""
         return (self._passed.host or self._keeper.host_field)[6:-2]
 
+    def _give(self, kept: Kept, turn: Turn, is_whole: bool) -> None:
+        """Answer with what is kept, in place of what the member says."""
+        link, self._link = self._link, None
+        if link is not None and not is_whole:
+            link.abort()
+        self._answered()
+        self._client.passing = None
+        turn.over()
+        assert self._upstream.caching is not None
+        self._upstream.caching.give(self._client, self._request, kept)
+
     def _begin(self) -> None:
         """The response goes out before it is whole."""
         self._is_begun = True
@@ -401,14 +377,21 @@ class ProxyCall:
 
     def _fail(self, status: int, reason: str) -> None:
         """The member's book knows already."""
-        client, request = self._client, self._request
+        client, request, turn = self._client, self._request, self.turn
         self._is_over = True
         client.passing = None
         if self._body is not None:
             self._body.leave()
         self._upstream.complain(request, reason)
+        kept = None
+        if turn is not None:
+            kept = turn.failed()
+            turn.over()
         if self._is_begun:
             client.abort()
+            return
+        if kept is not None and self._upstream.caching is not None:
+            self._upstream.caching.give(client, request, kept)
             return
         sentence = {502: _BAD, 503: _NONE, 504: _LATE}[status]
         fields = [("Content-Type", HTML)]
@@ -435,6 +418,8 @@ class ProxyCall:
                 self._member.unheard(self._is_probe, elapsed, now, random.random())
         if self._body is not None:
             self._body.leave()
+        if self.turn is not None:
+            self.turn.over()
 
     def _tunnel_ended(self) -> None:
         tunnel, self._tunnel = self._tunnel, None
