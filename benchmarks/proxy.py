@@ -91,6 +91,7 @@ def main() -> None:
     given = options.parse_args()
     for program in ("nginx", "wrk"):
         shutil.which(program) or sys.exit(f"on Debian: apt install {program}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # aiohttp tells of each client that leaves
     with tempfile.TemporaryDirectory(prefix="skitai-bench-") as base:
         os.chmod(base, 0o755)  # nginx's worker is another user
         with _upstream(Path(base)) as upstream:
