@@ -154,6 +154,8 @@ def test_who_is_not_allowed_is_refused(site: Site, source: str) -> None:
     assert asked(site.plain) == before
 
 
+@pytest.mark.skipif(shutil.which("ip") is None, reason="there is no ip, of iproute2")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_a_foreign_machine_is_refused(home: Home) -> None:
     """One in a network namespace of its own, with an address that is not of this machine."""
     namespace, port = f"skitai-{free_port()}", free_port()
