@@ -27,7 +27,6 @@ from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
-from skitaid.notices import notices
 from skitaid.paths import Paths
 from skitaid.progress import telling
 from skitaid.serve import serve as run_server
@@ -105,8 +104,6 @@ def check(paths: Paths, name: str) -> None:
     path = paths.conf(name)
     settings = conf.load_server(path, paths.run_dir(path.stem))
     click.echo(f"{path.name}: ok: {checking.summary(settings)}")
-    for notice in notices(settings):
-        click.echo(f"{path.name}: not yet: {notice}")
     for warning in warnings(settings, time.time()):
         click.echo(f"{path.name}: warning: {warning}")
 

@@ -24,6 +24,7 @@ from .admin.errors import Errors
 from .apps import end, start
 from .clients import reporting
 from .clients.checks import Checks
+from .clients.databases import Databases
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
@@ -94,8 +95,11 @@ class WebSite:
         )
         pen = Pen(lone_pages() if scoreboard is None else scoreboard.ledger[ordinal])
         self._tally = Tally(self._slot, pen, access_log)
+        databases = Databases(
+            loop, settings.database_clusters, f"skitai {settings.name}", self._tally.member
+        )
         self._fanout = Fanout(
-            loop, settings.http_clusters, self._threads.landed, self._tally.member
+            loop, settings.http_clusters, self._threads.landed, databases, self._tally.member
         )
         self._fanout.stand(settings.standings)
         self._flights = Flights(
@@ -115,7 +119,9 @@ class WebSite:
             settings.request_timeout,
         )
         self._wasc.starts_traces = settings.otel
-        clusters = self._fanout.clusters
+        groups = {name: group.all for name, group in databases.groups.items()}
+        clusters = {**self._fanout.clusters, **groups}
+        caches = resources.AnswerCaches()
         resources.register(
             self._wasc,
             settings,
@@ -125,6 +131,7 @@ class WebSite:
             clusters,
             lambda: self._fanout.origins,
             self._flights,
+            caches,
         )
         own = self._wasc.status().keys()
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
@@ -132,6 +139,7 @@ class WebSite:
         self._reverse_proxy: ReverseProxy | None = None
         if mounts.clusters:
             self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
+            caches.stores = self._reverse_proxy.stores
         self._forward_proxy: ForwardProxy | None = None
         if settings.forwarding is not None:
             self._forward_proxy = ForwardProxy(loop, settings.forwarding, pseudonym(settings))

@@ -100,7 +100,7 @@ class Export:
                 "server.address": wait.node,
                 "skitai.cluster": wait.cluster,
                 "skitai.status": wait.status,
-                "http.response.status_code": wait.code,
+                "skitai.code": wait.code,
             },
             start_time=began,
         )
