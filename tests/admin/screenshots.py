@@ -1,7 +1,7 @@
 """Takes the pictures of the status page that are in docs/images: `make screenshots`.
 
-A server with members runs under load for a while, one of its members is killed, and a browser
-looks. pngquant, if it is there, makes the files small.
+A server with members runs under load for a while, one of its members is killed, another is
+drained, and a browser looks. pngquant, if it is there, makes the files small.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from browsers import chromium, look_as
 from looks import CONF, PASSWORD
 from operator_session import CHECKOUT, Home
 from selenium import webdriver
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from served import Server
 
@@ -109,7 +110,7 @@ def take(home: Home, profile: Path) -> None:
             time.sleep(SECONDS / 2)
             members[2].process.kill()
             time.sleep(SECONDS / 2)
-            photograph(browser, server)
+            photograph(browser, server, listed[4])
         finally:
             over.set()
             for each in clients:
@@ -133,9 +134,10 @@ def ask(server: Server, over: threading.Event) -> None:
         over.wait(random.expovariate(1 / (0.03 * wave)))
 
 
-def photograph(browser: webdriver.Chrome, server: Server) -> None:
+def photograph(browser: webdriver.Chrome, server: Server, drained: str) -> None:
     page = f"127.0.0.1:{server.port}/skitai/status"
     browser.get(f"http://admin:{quote(PASSWORD)}@{page}")
+    browser.find_element(By.CSS_SELECTOR, f"button[aria-label='Drain {drained}']").click()
     for name, width, height, scheme, place in (
         ("status-light", 1280, 1240, "light", "head"),
         ("status-dark", 1280, 900, "dark", "clusters"),
