@@ -28,7 +28,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from skitai.engine import Call, Engine
 from skitai.errors import ClientGone
@@ -46,6 +46,18 @@ _ZEROS = (b"0" * 32, b"0" * 16)
 _DEADLINE = "x-request-deadline"
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}")
 _CROWD = 32  # calls on the list at which those that are over are taken off it
+_WAITS_MAX = 50  # that are told of; then the longest
+
+
+class Waited(NamedTuple):
+    """What was waited for: one member's part of a call."""
+
+    cluster: str  # without @; "" for a server named by its URL
+    node: str
+    began: float  # seconds after the request's first byte
+    seconds: float
+    status: str  # that of the result in lower case; "cancelled": it has none
+    code: int | str  # of HTTP, 0 if there was none; of SQL if the database has refused
 
 
 class Holding(Protocol):
@@ -61,6 +73,7 @@ class Errand:
     """One per request that asks others.
 
     deadline: monotonic; `NEVER` if there is none. is_client_gone: nobody waits for the answer.
+    waited: seconds that the handler has waited in all.
     """
 
     __slots__ = (
@@ -70,10 +83,12 @@ class Errand:
         "_held",
         "_is_told",
         "_lines",
+        "_past",
         "_request",
         "_whole",
         "deadline",
         "is_client_gone",
+        "waited",
     )
 
     def __init__(self, engine: Engine, request: Request, timeout: float) -> None:
@@ -81,6 +96,8 @@ class Errand:
         self._engine = engine
         self._request = request
         self._calls: list[Call] = []
+        self._past: list[Waited] = []  # of calls that are not on the list any more
+        self.waited = 0.0
         self._crowd = _CROWD
         self._held: list[Holding] = []
         self.deadline = _deadline(request, timeout if request.timeout is None else request.timeout)
@@ -107,6 +124,8 @@ class Errand:
         calls = self._calls
         calls.append(call)
         if len(calls) > self._crowd:
+            past = [part for each in calls if each.is_complete for part in _parts(each, 0.0, 0.0)]
+            self._past = _longest(self._past + past)
             self._calls = [each for each in calls if not each.is_complete]
             self._crowd = _CROWD + 2 * len(self._calls)
 
@@ -132,6 +151,11 @@ class Errand:
             )
             holding.end("its request was answered")
         self._held.clear()
+
+    def waits(self, began: float, now: float) -> list[Waited]:
+        """What was asked for, the longest first. began: of the request; both monotonic."""
+        parts = [part._replace(began=part.began - began) for part in self._past]
+        return _longest(parts + [part for each in self._calls for part in _parts(each, began, now)])
 
     def check(self) -> None:
         """Before a wait. Raises ClientGone, once: what is asked after that is to clean up."""
@@ -159,6 +183,40 @@ def gone() -> ClientGone:
     return ClientGone("the client has left, so what was asked for it is given up")
 
 
+def trace_of(request: Request) -> str:
+    """The id of the trace that a request is part of, 32 hex digits; "": of none."""
+    found = _traceparent(request)
+    return "" if found is None else found[2].decode()
+
+
+def _parts(call: Call, began: float, now: float) -> Iterator[Waited]:
+    cluster = getattr(call.target, "cluster", "")
+    start = call.sent_at - began
+    replies = list(call.replies)
+    for reply in replies:
+        status = reply.status.name.lower()
+        yield Waited(cluster, reply.node, start, reply.elapsed, status, reply.code)
+    answered = {reply.member for reply in replies}
+    for member, node in enumerate(call.nodes):
+        if member not in answered:
+            yield Waited(cluster, node, start, now - call.sent_at, "cancelled", 0)
+
+
+def _longest(waits: list[Waited]) -> list[Waited]:
+    return sorted(waits, key=lambda each: -each.seconds)[:_WAITS_MAX]
+
+
+def _traceparent(request: Request) -> re.Match[bytes] | None:
+    """That of the request, if it is valid (W3C Trace Context, section 3.2.2)."""
+    parent = request.field(b"traceparent")
+    if parent is None:
+        return None
+    found = _TRACEPARENT.fullmatch(parent)
+    if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
+        return None
+    return found
+
+
 def _deadline(request: Request, timeout: float) -> float:
     deadline = NEVER
     if timeout:
@@ -173,11 +231,8 @@ def _deadline(request: Request, timeout: float) -> float:
 def _passed_on(request: Request) -> Iterator[tuple[str, bytes]]:
     """(name in lower case, header line)"""
     yield "x-request-id", b"X-Request-ID: %b\r\n" % request.id_bytes()
-    parent = request.field(b"traceparent")
-    if parent is None:
-        return
-    found = _TRACEPARENT.fullmatch(parent)
-    if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
+    found = _traceparent(request)
+    if found is None:
         return
     span = secrets.token_hex(8).encode()
     yield "traceparent", b"traceparent: 00-%b-%b-%b\r\n" % (found[2], span, found[4])

@@ -165,7 +165,8 @@ class ProxyCall:
     def not_connected(self, reason: str) -> None:
         self._stop_timer()
         now = time.monotonic()
-        self._member.failed(self._is_probe, now, random.random(), reason)
+        elapsed = now - self._request.asked
+        self._member.failed(self._is_probe, now, random.random(), reason, elapsed)
         self._ask_another(503, reason, now)
 
     def _waited_in_vain(self) -> None:
@@ -290,7 +291,8 @@ class ProxyCall:
             self._repeated = True
             self._want()
             return
-        self._member.failed(self._is_probe, now, random.random(), reason)
+        elapsed = now - self._request.asked
+        self._member.failed(self._is_probe, now, random.random(), reason, elapsed)
         if can_repeat:
             self._ask_another(504 if is_silent else 502, reason, now)
         else:
