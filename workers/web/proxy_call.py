@@ -152,6 +152,8 @@ class ProxyCall:
         """Ask a member."""
         now = time.monotonic()
         self._client.passing = self
+        if self._body is not None:
+            self._body.give_to(self)  # it may break off before there is a connection
         self._upstream.cluster.budget.asked(now)
         member = self._upstream.choose(self._request, now, ())
         if member is None:
@@ -201,8 +203,6 @@ class ProxyCall:
         connection.start(
             self, data, not is_head, has_more=has_more, waits=has_more and body.wants_continue
         )
-        if has_more:
-            body.give_to(self)
 
     def not_connected(self, reason: str) -> None:
         self._stop_timer()
