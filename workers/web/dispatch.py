@@ -75,8 +75,9 @@ class Dispatcher:
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
         forward = self._forward
-        is_path = request.target.startswith(b"/")
-        if forward is not None and not is_path and forward.answer(connection, request):
+        # A CONNECT is, whatever it names: what is behind it must not be read as a request.
+        may_be_forward = not request.target.startswith(b"/") or request.method == "CONNECT"
+        if forward is not None and may_be_forward and forward.answer(connection, request):
             return
         try:
             request.path = decode_path(split_target(request.target)[1])
