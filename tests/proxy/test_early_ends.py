@@ -1,4 +1,4 @@
-"""Requests that end before their time: what is asked of the member ends with them, and nobody hangs."""
+"""Requests that end before their time: nothing is left of them, and nobody hangs."""
 
 from __future__ import annotations
 
