@@ -144,7 +144,7 @@ def _result(reply: Reply, data: Any) -> Result:
     )
 
 
-def _failed(reply: Reply, code: int | None = None, msg: str | None = None) -> Result:
+def _failed(reply: Reply, code: int | str | None = None, msg: str | None = None) -> Result:
     status = Status.FAILED if reply.status is Status.NORMAL else reply.status
     return Result(
         status,

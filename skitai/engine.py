@@ -8,11 +8,12 @@ written by the loop alone once it is sent, but for the fields that say who waits
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
+from psycopg.pq.abc import PGresult
 
 from skitai.results import Status
 
@@ -22,6 +23,7 @@ class Reach(Enum):
 
     ONE = "one"  # the balancer chooses, and fails over
     ALL = "all"
+    FIRST = "first"  # of databases: the first member that may be written to
 
 
 class Wish(Enum):
@@ -44,6 +46,30 @@ class Origin(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class DatabaseServer(msgspec.Struct, frozen=True):
+    """A database that a call names by itself. unix: directory of the socket, if it has one."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str
+    unix: str = ""
+
+    @property
+    def node(self) -> str:
+        """As in results: "host:port/name"."""
+        if self.unix:
+            return f"unix:{self.unix}/{self.name}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}/{self.name}"
+
+    def __repr__(self) -> str:  # it may come into a log, or a traceback
+        return f"<DatabaseServer {self.node}>"
+
+    __str__ = __repr__
+
+
 class Members(msgspec.Struct, frozen=True):
     """A cluster of the conf, and how much of it.
 
@@ -58,6 +84,36 @@ class Members(msgspec.Struct, frozen=True):
     reach: Reach
     hedge: float | Literal["p95"] | None = None
     key: bytes | None = None
+
+
+class DatabaseMembers(msgspec.Struct, frozen=True):
+    """A cluster of databases of the conf, and how much of it.
+
+    is_write, for `Reach.ONE`: only those that may be written to. hedge, key: as of `Members`.
+    """
+
+    cluster: str
+    reach: Reach
+    is_write: bool = False
+    hedge: float | Literal["p95"] | None = None
+    key: bytes | None = None
+
+
+class Held(Protocol):
+    """A connection to a database that is kept from one call to the next: a transaction.
+
+    Each call to it is one statement; they are sent one after the other.
+    """
+
+    @property
+    def node(self) -> str:
+        """As in results."""
+
+    async def copy_in(self, ask: Sql, pieces: AsyncIterator[bytes]) -> Reply:
+        """Send what COPY ... FROM STDIN takes. On the loop. Never raises, but for cancelling."""
+
+    def copy_out(self, ask: Sql) -> AsyncIterator[bytes]:
+        """What COPY ... TO STDOUT gives, as it comes. On the loop. Raises TransactionFailed."""
 
 
 class Upload(Protocol):
@@ -96,21 +152,55 @@ class Ask(msgspec.Struct, frozen=True):
     passed: bytes = b""
 
 
+class Sql(msgspec.Struct, frozen=True):
+    """One statement, ready for the wire; see `skitai.sql`.
+
+    text: with $1, $2 and so on. params: None if it has no placeholders at all. types: the OID of
+    each, 0 for one that the server infers. formats: 0 is text, 1 binary. idempotent: it only reads,
+    so it may be sent again after bytes went out. request: for whom it is sent, said: what the app
+    has written, as reports name them; neither is part of what is asked.
+    """
+
+    text: bytes
+    params: tuple[bytes | None, ...] | None
+    types: tuple[int, ...]
+    formats: tuple[int, ...]
+    idempotent: bool
+    request: Any = None
+    said: str = ""
+
+    body: ClassVar[bytes] = b""  # as an `Ask` has it, like the next
+    follow: ClassVar[int] = 0
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a database has sent, not decoded. zone: the name of the session's time zone."""
+
+    result: PGresult
+    zone: str
+
+
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """What came of asking one member. Made on the loop; decoded by whoever waits.
 
-    retries: other members asked besides the first, as repeats or hedges.
+    code: of a database that has refused a connection its SQLSTATE. retries: other members asked
+    besides the first, as repeats or hedges. answer: what a database has sent, unless it is packed
+    into `body` (`skitai.rows`).
     """
 
     member: int  # its place among those asked
     node: str
     status: Status
-    code: int
+    code: int | str
     msg: str
     fields: tuple[tuple[bytes, bytes], ...]
     body: bytes
     elapsed: float
     retries: int = 0
+    answer: Answer | None = None
+
+
+Target = Origin | Members | DatabaseServer | DatabaseMembers | Held
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -165,7 +255,7 @@ class Call:
     )
 
     def __init__(
-        self, target: Origin | Members, ask: Ask, timeout: float, keep: Keep | None = None
+        self, target: Target, ask: Ask | Sql, timeout: float, keep: Keep | None = None
     ) -> None:
         self.target = target
         self.ask = ask
@@ -252,6 +342,18 @@ class Engine(Protocol):
 
     async def wait_async(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         """The same for an async handler."""
+
+    def hold(self, target: DatabaseMembers | DatabaseServer, request: Any) -> Held:
+        """A connection for calls that follow one another, taken with the first of them.
+
+        request: for whom, as reports name it. Raises UnknownCluster.
+        """
+
+    def let_go(self, held: Held, why: str) -> None:
+        """It is not needed any more: what is not committed is rolled back. From any thread.
+
+        why: for whoever calls it after that all the same. Doing it twice is fine.
+        """
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The result of a coroutine that runs on the loop; the handler's slot is given back."""

@@ -22,16 +22,21 @@ both send a FIN. Most of them have left, so that is what it is taken for here, a
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import secrets
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from skitai.engine import Call, Engine
 from skitai.errors import ClientGone
 from skitai.request import Request
 
+log = logging.getLogger(__name__)
+
+STATEMENT_MAX = 200  # characters in the log
 NEVER = math.inf
 RESERVE = 0.05  # of the time a request has: kept back for an answer made of what is there by then
 
@@ -41,6 +46,15 @@ _ZEROS = (b"0" * 32, b"0" * 16)
 _DEADLINE = "x-request-deadline"
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}")
 _CROWD = 32  # calls on the list at which those that are over are taken off it
+
+
+class Holding(Protocol):
+    """What must not outlive the request: a transaction. last: what was done last, for the log."""
+
+    last: str
+
+    def end(self, why: str) -> None:
+        """End it now. From any thread."""
 
 
 class Errand:
@@ -53,8 +67,10 @@ class Errand:
         "_calls",
         "_crowd",
         "_engine",
+        "_held",
         "_is_told",
         "_lines",
+        "_request",
         "_whole",
         "deadline",
         "is_client_gone",
@@ -63,8 +79,10 @@ class Errand:
     def __init__(self, engine: Engine, request: Request, timeout: float) -> None:
         """timeout: `request_timeout`, 0.0 for none; counts if the route says nothing."""
         self._engine = engine
+        self._request = request
         self._calls: list[Call] = []
         self._crowd = _CROWD
+        self._held: list[Holding] = []
         self.deadline = _deadline(request, timeout if request.timeout is None else request.timeout)
         self._lines = dict(_passed_on(request))
         self._whole = b"".join(self._lines.values())
@@ -92,6 +110,29 @@ class Errand:
             self._calls = [each for each in calls if not each.is_complete]
             self._crowd = _CROWD + 2 * len(self._calls)
 
+    def holds(self, holding: Holding) -> None:
+        """Something is open for the request."""
+        self._held.append(holding)
+
+    def let_go(self, holding: Holding) -> None:
+        """It is not open any more, or others see to it."""
+        if holding in self._held:
+            self._held.remove(holding)
+
+    def close(self, handler: str) -> None:
+        """The request is answered: whatever is still open was forgotten, and is ended."""
+        for holding in list(self._held):
+            log.warning(
+                "%s %s: %s has left a transaction open, which is rolled back; open it by `with`,"
+                " and take a stream of rows to its end. Its last statement was %s",
+                self._request.method,
+                self._request.path,
+                handler,
+                holding.last[:STATEMENT_MAX],
+            )
+            holding.end("its request was answered")
+        self._held.clear()
+
     def check(self) -> None:
         """Before a wait. Raises ClientGone, once: what is asked after that is to clean up."""
         if self.is_client_gone and not self._is_told:
@@ -109,6 +150,8 @@ class Errand:
             for call in self._calls:
                 if not call.is_complete:
                     self._engine.give_up(call)
+            for holding in list(self._held):
+                holding.end("the client has left")
 
 
 def gone() -> ClientGone:

@@ -66,6 +66,17 @@ class BadWireData(SkitaiError):
     """Bytes that claim to be XML-RPC or JSON-RPC and are not; the message says what is wrong."""
 
 
+class TransactionFailed(SkitaiError):
+    """A transaction has not begun, or was not committed; the message says why.
+
+    code: the SQLSTATE of the server's error, "" if it is none of the server's.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class NameTaken(SkitaiError, KeyError):
     """`wasc.register` with a name that `was` has already."""
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from skitai.collecting import Collection, Filter
 from skitai.decoding import Decode
-from skitai.engine import Ask, Call, Engine, Members, Origin, Reach
+from skitai.engine import Ask, Call, DatabaseMembers, Engine, Members, Reach, Sql, Target
 from skitai.errand import Errand
 from skitai.errors import WrongUse
 from skitai.gathering import Enough, Gathering
@@ -238,7 +238,7 @@ class Handle(Waiting):
     def __init__(
         self,
         engine: Engine,
-        target: Origin | Members,
+        target: Target,
         filter: Filter | None,
         *,
         timeout: float = DEFAULT_TIMEOUT,
@@ -253,7 +253,7 @@ class Handle(Waiting):
         self._keeping = keeping
         self._collection = Collection(filter)
 
-    def _send(self, ask: Ask, decode: Decode) -> None:
+    def _send(self, ask: Ask | Sql, decode: Decode) -> None:
         keep = None if self._keeping is None else self._keeping.of(decode)
         call = Call(self._target, ask, max(ABANDONED_AFTER, self._timeout), keep)
         self._engine.send(call)
@@ -299,7 +299,8 @@ class Handle(Waiting):
 
     @property
     def _gives_one(self) -> bool:
-        is_map = isinstance(self._target, Members) and self._target.reach is Reach.ALL
+        target = self._target
+        is_map = isinstance(target, Members | DatabaseMembers) and target.reach is Reach.ALL
         return len(self._collection) == 1 and not is_map
 
     def _finish(self) -> Results:

@@ -16,10 +16,24 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
-from skitai.engine import Call, Keep, Members, Origin, Reach, Reply
+from skitai import rows
+from skitai.engine import (
+    Call,
+    DatabaseMembers,
+    DatabaseServer,
+    Keep,
+    Members,
+    Origin,
+    Reach,
+    Reply,
+    Sql,
+)
 
 RETRY = 1.0  # seconds between attempts to refresh a stale entry; members that fail are not pressed
+_STATEMENT = -1  # in the place of a page's redirects
+_pack = msgspec.msgpack.Encoder().encode
 OVERHEAD = 512  # bytes that an entry, and each reply in it, takes besides what was received
 
 
@@ -29,7 +43,7 @@ class Key(msgspec.Struct, frozen=True):
     Who a request is for is in its fields (a login, a cookie) or its body.
     """
 
-    target: Origin | tuple[str, Reach]
+    target: Origin | DatabaseServer | tuple[str, Reach]
     start: bytes
     fields: bytes
     body: bytes
@@ -102,17 +116,32 @@ class Store(Protocol):
 
 
 def key_of(call: Call) -> Key | None:
-    """The key of a call; None for one with an upload, whose replies are not kept."""
+    """The key of a call; None for one with an upload, or in a transaction: they are not kept."""
     target, ask = call.target, call.ask
+    whom: Origin | DatabaseServer | tuple[str, Reach]
+    if isinstance(target, Members | DatabaseMembers):
+        whom = (target.cluster, target.reach)
+    elif isinstance(target, Origin | DatabaseServer):
+        whom = target
+    else:
+        return None
+    if isinstance(ask, Sql):
+        return Key(whom, ask.text, b"", _pack((ask.params, ask.types, ask.formats)), _STATEMENT)
     if not isinstance(ask.body, bytes):
         return None
-    whom = (target.cluster, target.reach) if isinstance(target, Members) else target
     return Key(whom, ask.start, ask.fields, ask.body, ask.follow)
 
 
 def entry_of(call: Call, seconds: float, stale: float = 0.0) -> Entry:
-    """The replies of a complete call, from now on."""
-    return Entry(tuple(call.replies), call.nodes, time.time(), seconds, stale)
+    """The replies of a complete call, from now on. Not on the loop: rows are made bytes here."""
+    replies = tuple([_as_bytes(each) for each in call.replies])
+    return Entry(replies, call.nodes, time.time(), seconds, stale)
+
+
+def _as_bytes(reply: Reply) -> Reply:
+    if reply.answer is None:
+        return reply
+    return replace(reply, body=rows.packed(reply.answer), answer=None)
 
 
 def is_good(call: Call, keep: Keep) -> bool:

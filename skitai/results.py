@@ -48,7 +48,8 @@ class Result:
     status: see `Status`.
     data: text for text types (charset honoured), bytes for others, the Python value for RPC;
         "" unless the status is NORMAL. A filter may replace it.
-    code: the HTTP status or RPC fault code; 0 when nothing came back.
+    code: the HTTP status or RPC fault code, of a database the SQLSTATE of an error; 0 when nothing
+        came back.
     msg: the reason in words.
     node: "host:port" of the member that answered, or was asked.
     elapsed: seconds from sending to the answer, or to giving up.
@@ -72,7 +73,7 @@ class Result:
         self,
         status: Status,
         data: Any,
-        code: int,
+        code: int | str,
         msg: str,
         node: str,
         elapsed: float,
@@ -124,7 +125,7 @@ class Result:
     @property
     def reason(self) -> str:
         """Why there is no normal answer, else what its HTTP status means: "Not Found"."""
-        return self.msg or phrase(self.code)
+        return self.msg or (phrase(self.code) if isinstance(self.code, int) else self.code)
 
     def json(self) -> Any:
         """The data, read as JSON. Raises BadWireData for what is none, with who sent it."""
@@ -177,6 +178,35 @@ class Result:
         return (
             f"<Result {self.node} {self.status.name} {self.code} {self.msg!r} {self.elapsed:.3f}s>"
         )
+
+
+class SqlResult(Result):
+    """The answer of one database.
+
+    data: a list of rows (`skitai.rows.Row`), [] for a statement that has none.
+    columns: their names, in order.
+    rowcount: rows that came, or that were inserted, changed or deleted; -1 if that is not known.
+    code: 200, or the SQLSTATE of an error: five characters.
+    """
+
+    __slots__ = ("columns", "rowcount")
+
+    def __init__(
+        self,
+        status: Status,
+        data: Any,
+        code: int | str,
+        msg: str,
+        node: str,
+        elapsed: float,
+        fields: tuple[tuple[bytes, bytes], ...] = (),
+        retries: int = 0,
+        columns: tuple[str, ...] = (),
+        rowcount: int = -1,
+    ) -> None:
+        super().__init__(status, data, code, msg, node, elapsed, fields, retries)
+        self.columns = columns
+        self.rowcount = rowcount
 
 
 class Results(Sequence[Result]):

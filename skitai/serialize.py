@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from typing import Any
 
 import msgspec
+from psycopg.types.multirange import Multirange
+from psycopg.types.range import Range
 
 from skitai import media_types
 from skitai.errors import HttpError, Unsupported
@@ -17,7 +27,20 @@ JSON = "application/json"
 
 Body = bytes | Stream
 
-_encode = msgspec.json.Encoder().encode
+_TEXTUAL = (
+    *(IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network),
+    *(Range, Multirange),
+)
+
+
+def _as_text(value: Any) -> str:
+    """What PostgreSQL has a type for and JSON has not."""
+    if isinstance(value, _TEXTUAL):
+        return str(value)
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_as_text).encode
 
 
 def to_body(value: Any) -> tuple[str, Body]:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from skitai import serialize
 from skitai.app import Application
 from skitai.asking import Asking
+from skitai.asking_databases import AskingDatabases
 from skitai.cookie import Cookies
 from skitai.engine import Wish
 from skitai.environ import Environ, environ
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from skitai.wasc import Server, Wasc
 
 
-class WAS(Asking):
+class WAS(Asking, AskingDatabases):
     """The request, the response to be, and the way to other servers.
 
     request: what the client asked, a `Request`.
@@ -47,6 +48,7 @@ class WAS(Asking):
         apps: Mapping[str, Application]  # by the prefix of their route
         clusters: Mapping[str, Cluster]  # by name, with or without the @
         rcache: Resource
+        cachefs: Resource
 
     def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
         self._wasc = wasc
@@ -152,7 +154,7 @@ class WAS(Asking):
 
     @property
     def cluster(self) -> Mapping[str, Cluster]:
-        """The same as `was.clusters`: the HTTP clusters of the conf by name, and "socketpool"."""
+        """The same as `was.clusters`: the clusters of the conf by name, and "socketpool"."""
         return self.clusters
 
     def status(self) -> dict[str, Any]:

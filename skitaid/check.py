@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from skitaid.supervisor import settings as supervisor
 from skitaid.supervisor.address import address
 from skitaid.workers import settings as worker
@@ -17,7 +19,9 @@ def summary(settings: supervisor.Settings) -> str:
     ]
     parts = [f"{address(settings)} would serve {routes}"]
     if clusters:
-        parts.append("clusters " + ", ".join(map(_cluster, clusters)))
+        parts.append(
+            "clusters " + ", ".join(_cluster(each, settings.processes) for each in clusters)
+        )
     return "; ".join(parts)
 
 
@@ -31,7 +35,17 @@ def _target(route: worker.Route) -> str:
             return f"@{route.cluster}"
 
 
-def _cluster(cluster: worker.HttpCluster | worker.DatabaseCluster) -> str:
-    kind = "http" if isinstance(cluster, worker.HttpCluster) else "postgresql"
+def _cluster(cluster: worker.HttpCluster | worker.DatabaseCluster, processes: int) -> str:
     count = len(cluster.members)
-    return f"@{cluster.name} ({count} {kind} member{'s' if count > 1 else ''})"
+    members = f"member{'s' if count > 1 else ''}"
+    if isinstance(cluster, worker.HttpCluster):
+        return f"@{cluster.name} ({count} http {members})"
+    return f"@{cluster.name} ({count} postgresql {members}, {_worst_case(cluster, processes)})"
+
+
+def _worst_case(cluster: worker.DatabaseCluster, processes: int) -> str:
+    """What a server must bear. A worker that leaves may still have its share of connections."""
+    servers = Counter((each.host, each.port, each.unix) for each in cluster.members)
+    share = cluster.limits.connections * max(servers.values())
+    whole = share * processes
+    return f"at most {whole} connections to each server, {whole + share} while workers change"

@@ -217,7 +217,7 @@ def _worker(
     complaints: Complaints,
 ) -> worker.Settings:
     named = [section for title, section in sections.items() if title.startswith("@")]
-    clusters = conf_clusters.read(named, _certificates(path), complaints)
+    clusters = conf_clusters.read(named, _certificates(path), server["processes"], complaints)
     http = {name: one for name, one in clusters.items() if isinstance(one, worker.HttpCluster)}
     databases = {
         name: one for name, one in clusters.items() if isinstance(one, worker.DatabaseCluster)

@@ -83,6 +83,7 @@ _WORKER = worker.Settings(name="", routes=())  # for its defaults
 _LIMITS = _WORKER.limits
 _LOGS = _WORKER.logs
 _CLIENT = worker.ClientLimits()
+_DATABASE = worker.DatabaseLimits()
 _PASSING = worker.Passing()
 
 # The keys that fill `worker.Limits`, by the names of its fields.
@@ -202,7 +203,7 @@ CLUSTER = (
         "http",
         "http (also for XML-RPC and JSON-RPC) or postgresql",
     ),
-    Key("ssl", values.switch, "no", "HTTPS to the members"),
+    Key("ssl", values.tls, "no", "TLS to the members; databases also: verify-full"),
     Key("members", values.text, "", "the servers; required"),
     Key(
         "balance",
@@ -215,8 +216,9 @@ CLUSTER = (
         "max_connections",
         values.whole(1),
         f"{worker.CONNECTIONS_MAX}",
-        "to each member from one worker",
+        "to each member from one worker; of databases 32, to each server from all workers",
     ),
+    Key("min_connections", values.whole(0), "0", "databases: kept open by one worker"),
     Key(
         "dns_every",
         values.seconds(1),
@@ -242,6 +244,31 @@ CLUSTER = (
         f"{_CLIENT.response_size}",
         "of an answer; more is a failure",
     ),
+    Key(
+        "wait_timeout",
+        values.seconds(0),
+        f"{_DATABASE.wait_timeout:g}",
+        "databases: in the line for a connection; 0 is as long as the call has",
+    ),
+    Key(
+        "idle_timeout",
+        values.seconds(0),
+        f"{_DATABASE.idle_timeout:g}",
+        "databases: then a connection is closed; 0 is never",
+    ),
+    Key(
+        "max_lifetime",
+        values.seconds(0),
+        f"{_DATABASE.max_lifetime:g}",
+        "databases: of a connection; 0 is for ever",
+    ),
+    Key(
+        "pooler",
+        values.one_of(no="no", transaction="transaction"),
+        "no",
+        "databases: transaction if pgbouncer or the like is in between",
+    ),
+    Key("passfile", values.text, "", "databases: file with passwords, like ~/.pgpass"),
     Key("keep_prefix", values.switch, "no", "of the route: members see the whole path"),
     Key("keep_host", values.switch, "no", "members are called as the client has called us"),
     Key("sticky", values.cookie_name, "no", "a cookie brings clients to the same member"),
@@ -263,6 +290,7 @@ CLUSTER = (
         f"{_PASSING.max_request_size}",
         "of a body that is passed on; beyond it 413",
     ),
+    Key("cache", values.size_or_no, "no", "answers that one worker keeps, as far as they allow"),
     Key("cafile", values.text, "", "authorities to believe; those of the system if left out"),
     Key("certfile", values.text, "", "PEM file that is shown to members that ask who we are"),
     Key("passphrase", values.text, "", "opens the private key in certfile"),

@@ -4,13 +4,15 @@
                 [2001:db8::1]:5000                       an IPv6 address is in brackets
                 unix:/run/app.sock[ weight]
                 dns:name:port[ weight]               all addresses of the name, at any moment
-    PostgreSQL  host[:port]/db/user/password[ weight]    port 5432
-                postgresql://user:password@host:port/db[ weight]
+    PostgreSQL  host[:port]/db/user/password[ weight][ role]    port 5432
+                postgresql://user:password@host:port/db[ weight][ role]
                 postgresql://user@/db?host=/run/postgresql     the directory of the socket
+                unix:/run/postgresql/db/user/password          the same, in the short form
 
 Members are separated by commas or line ends. In the short PostgreSQL form the password goes
 up to the end and may contain `/` and `:`, but no comma or blank; in the URL form any
-character can be written as `%2C`. The weight is a whole number, 1 if left out.
+character can be written as `%2C`. The weight is a whole number, 1 if left out; the role is
+`primary`, which is what a member without one is, or `replica`.
 
 Everything raises `ValueError`. As a part of a member may be a password, even in a cluster of
 which somebody forgot to write `type = postgresql`, messages never show any part of it.
@@ -31,6 +33,8 @@ from skitaid.workers import settings as worker
 
 POSTGRESQL_PORT = 5432
 _URL_SCHEMES = ("postgresql://", "postgres://")
+_ROLES = ("primary", "replica")
+_UNIX = re.compile(r"unix:(/.+?)/([^/]+)/([^/]+)/([^/]*)")
 _ADDRESS = re.compile(r"[0-9.]+")
 _WEIGHT = re.compile(r"[1-9][0-9]{0,5}")
 
@@ -83,9 +87,19 @@ def _by_dns(address: str, weight: int) -> worker.Member:
 
 def database(text: str) -> worker.Database:
     """One member of a PostgreSQL cluster, in the short form or as a URL."""
+    text, is_replica = _role(text)
     address, weight = _weight(text)
     is_url = address.lower().startswith(_URL_SCHEMES)
-    return replace(_from_url(address) if is_url else _from_path(address), weight=weight)
+    member = _from_url(address) if is_url else _from_path(address)
+    return replace(member, weight=weight, is_replica=is_replica)
+
+
+def _role(text: str) -> tuple[str, bool]:
+    """(the rest, whether it is a replica)"""
+    rest, _, last = text.rpartition(" ")
+    if rest and last in _ROLES:
+        return rest.strip(), last == "replica"
+    return text, False
 
 
 def _split(lines: list[Line]) -> list[Line]:
@@ -104,6 +118,11 @@ def _weight(text: str) -> tuple[str, int]:
 
 
 def _from_path(address: str) -> worker.Database:
+    if address.startswith("unix:"):
+        found = _UNIX.fullmatch(address)
+        if found is None:
+            raise ValueError("it is not of the form unix:/directory/db/user/password")
+        return worker.Database("", POSTGRESQL_PORT, found[2], found[3], found[4], unix=found[1])
     parts = address.split("/", 3)
     if len(parts) < 4 or not parts[1] or not parts[2]:
         raise ValueError("it is not of the form host:port/db/user/password")

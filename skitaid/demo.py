@@ -17,6 +17,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from skitaid import demo_databases
+from skitaid.demo_databases import Databases
 from skitaid.errors import SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
@@ -42,6 +44,12 @@ threads = 4
 
 [@mysearch]
 members = {members}
+{databases}"""
+
+_DATABASES = """
+[@mydb]
+type = postgresql
+members = {members}
 """
 
 _MEMBER = """\
@@ -65,7 +73,7 @@ Four servers run: web asks {members}. From another terminal:
   map-reduce: all three members at once, their answers merged
     curl -s 'localhost:{port}/search?keyword=Beethoven'
 
-  kill a member's worker, then stop its master, and search again; or just stop it
+{databases}  kill a member's worker, then stop its master, and search again; or just stop it
     kill -9 {worker}; kill {master}
     {skitaid} stop s2
 
@@ -77,6 +85,19 @@ The apps are in {apps}
 Ctrl-C stops all.
 """
 
+_TEXT_OF_DATABASES = """\
+  three databases at once, and one of them, by load
+    curl -s 'localhost:{port}/query?keyword=a'
+    curl -s localhost:{port}/cities
+
+"""
+
+_NO_DATABASES = """\
+  three databases, too, if there is a PostgreSQL to start
+    {why}
+
+"""
+
 
 def run(port: int) -> int:
     """Run the demo until Ctrl-C; the web server on `port`, the members on the three after it.
@@ -85,10 +106,10 @@ def run(port: int) -> int:
     """
     ports = range(port, port + 1 + len(MEMBERS))
     _check_ports(ports)
-    with tempfile.TemporaryDirectory(prefix="skitai-demo-") as home:
-        paths = _lay_out(Path(home), ports)
+    with tempfile.TemporaryDirectory(prefix="skitai-demo-") as home, demo_databases.running() as db:
+        paths = _lay_out(Path(home), ports, db)
         reader, writer = os.pipe()
-        threading.Thread(target=_announce, args=(reader, paths, port), daemon=True).start()
+        threading.Thread(target=_announce, args=(reader, paths, port, db), daemon=True).start()
         return command.run(paths, Notify(writer))
 
 
@@ -103,13 +124,14 @@ def _check_ports(ports: range) -> None:
             ) from None
 
 
-def _lay_out(home: Path, ports: range) -> Paths:
+def _lay_out(home: Path, ports: range, db: Databases) -> Paths:
     enabled = home / "etc" / "skitaid" / "servers-enabled"
     enabled.mkdir(parents=True)
     apps = _apps()
     members = ", ".join(f"{HOST}:{port}" for port in ports[1:])
     (enabled.parent / "skitaid.conf").write_text("[global]\nvar_path = var\n")
-    web = _WEB.format(host=HOST, port=ports[0], apps=apps, members=members)
+    databases = _DATABASES.format(members=", ".join(db.members)) if db.members else ""
+    web = _WEB.format(host=HOST, port=ports[0], apps=apps, members=members, databases=databases)
     (enabled / "web.conf").write_text(web)
     for name, port in zip(MEMBERS, ports[1:], strict=True):
         conf = _MEMBER.format(host=HOST, port=port, apps=apps)
@@ -121,16 +143,16 @@ def _apps() -> Path:
     return Path(str(resources.files("skitaid") / "examples" / "demo")).resolve()
 
 
-def _announce(reader: int, paths: Paths, port: int) -> None:
+def _announce(reader: int, paths: Paths, port: int, db: Databases) -> None:
     """In a thread of its own: print what to try when the fleet says that all is up."""
     with open(reader, encoding="utf-8") as pipe:
         line = pipe.readline()
     if line:
         views = servers_view(paths, msgspec.json.decode(line, type=FleetStatus))
-        click.echo(_text(paths, port, {server.name: server for server in views}))
+        click.echo(_text(paths, port, {server.name: server for server in views}, db))
 
 
-def _text(paths: Paths, port: int, servers: dict[str, ServerView]) -> str:
+def _text(paths: Paths, port: int, servers: dict[str, ServerView], db: Databases) -> str:
     down = [down_text(server) for server in servers.values() if server.state != "running"]
     if down:
         return "\n".join(["The demo is not complete:", *down, "Ctrl-C stops what runs."])
@@ -144,4 +166,7 @@ def _text(paths: Paths, port: int, servers: dict[str, ServerView]) -> str:
         master=member.pid,
         skitaid=shlex.join([sys.argv[0], "--etc", str(home)]),
         apps=_apps(),
+        databases=_TEXT_OF_DATABASES.format(port=port)
+        if db.members
+        else _NO_DATABASES.format(why=db.why_not),
     )

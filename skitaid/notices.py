@@ -16,5 +16,3 @@ def _notices(settings: Settings) -> Iterator[str]:
     inner = settings.worker
     if inner.admin_password:
         yield "admin_password: there are no admin pages yet"
-    for cluster in inner.database_clusters.values():
-        yield f"{cluster.where}: [@{cluster.name}]: apps cannot ask databases yet"

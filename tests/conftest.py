@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from operator_session import Home
+from postgres import Postgres, common, stop_common
 
 # Servers are started by the hundred, and by workers of xdist that collect everything: who works
 # without bytecode would compile it all in each of them, which is most of what a start costs.
@@ -37,3 +38,17 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield home
     finally:
         home.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Postgres:
+    """A PostgreSQL that all tests of a run share, each file with a database of its own."""
+    base = tmp_path_factory.getbasetemp()
+    is_one_of_many = hasattr(request.config, "workerinput")
+    return common(base.parent if is_one_of_many else base)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Once for all processes of the run."""
+    if not hasattr(session.config, "workerinput"):
+        stop_common(session.config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]

@@ -10,13 +10,15 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from skitai import rcache
-from skitai.engine import Bundle, Call, Wish
+from skitai.engine import Bundle, Call, DatabaseMembers, DatabaseServer, Held, Wish
 from skitai.errors import WrongUse
 
 from . import awaiting, control
 from .clients.flights import Flights
+from .clients.pg_session import PgSession
 from .handoff import Handoff
 from .threads import HandlerThreads
 
@@ -85,6 +87,18 @@ class WorkerEngine:
         self._flights.cancel(call)
         self._threads.give_up(call)
 
+    def hold(self, target: DatabaseMembers | DatabaseServer, request: Any) -> PgSession:
+        """See `Engine.hold`."""
+        return self._flights.fanout.session(target, request)
+
+    def let_go(self, held: Held, why: str) -> None:
+        """See `Engine.let_go`."""
+        assert isinstance(held, PgSession)
+        if threading.get_ident() == self._loop_thread:
+            held.let_go(why)
+        else:
+            self._handoff.post(_LetGo(held, why))
+
     def wait(self, call: Call | Bundle, wanted: int, deadline: float) -> bool:
         """See `Engine.wait`."""
         if threading.get_ident() == self._loop_thread:
@@ -136,6 +150,15 @@ class _Act:
 
     def on_loop(self) -> None:
         self.act(self.call)
+
+
+@dataclass(slots=True)
+class _LetGo:
+    held: PgSession
+    why: str
+
+    def on_loop(self) -> None:
+        self.held.let_go(self.why)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,9 @@ class MemberReport(msgspec.Struct, frozen=True):
     opening: int  # connections on their way
     waiting: int  # calls that wait for a connection
     cap: int  # connections that there may be
+    opened: int = 0  # connections so far; this and the next two of databases only
+    closed_by_age: int = 0  # connections so far, see `max_lifetime`
+    waited: int = 0  # calls that have found no connection free
 
     @property
     def address(self) -> str:

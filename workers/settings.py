@@ -17,6 +17,8 @@ from .standing import Standing
 DNS_EVERY = 30.0  # seconds; as long as a name is remembered that is no group of members
 CONNECTIONS_MAX = 256  # to one server from one worker; as many as handlers may wait by default
 
+DATABASE_CONNECTIONS = 32  # to one server from all workers; PostgreSQL's own default is 100 for all
+
 
 class StaticRoute(msgspec.Struct, tag=True, frozen=True):
     """`prefix = /a/directory`: files below `directory` are served below `prefix`."""
@@ -75,6 +77,7 @@ class Database:
     password: str = field(repr=False)
     weight: int = 1
     unix: str = ""  # absolute directory of the socket
+    is_replica: bool = False  # it may only be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Passing:
     timeout: float = 60.0  # seconds of silence of a member, then 504; 0: never
     tunnel_timeout: float = 3600.0  # seconds in which nothing moves in a tunnel; 0: never
     max_request_size: int = 2 * 1024**3  # bytes of a body, which is not held; beyond it: 413
+    cache: int = 0  # bytes of answers that one worker keeps; 0: none
     keep_location: bool = False  # where a member sends a client; not a conf's: clients know it
 
 
@@ -136,6 +140,28 @@ class HttpCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseLimits:
+    """The connections of one worker to one database. Times in seconds; 0 is never."""
+
+    connections: int = 8  # at the most
+    connections_min: int = 0  # kept open
+    connect_timeout: float = 2.0  # for name, TCP, TLS and login together
+    wait_timeout: float = 30.0  # in the line for a connection
+    idle_timeout: float = 300.0  # beyond connections_min
+    max_lifetime: float = 1800.0  # of a connection; less by chance, so that they do not end in step
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAccess:
+    """How databases are connected to."""
+
+    tls: str = "prefer"  # libpq's sslmode
+    cafile: str = ""  # absolute path of a PEM; "": the authorities of the system
+    passfile: str = ""  # absolute path, of the form of ~/.pgpass
+    is_pooled: bool = False  # through a pooler that changes servers between transactions
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseCluster:
     """A `[@name]` section with `type = postgresql`."""
 
@@ -143,6 +169,10 @@ class DatabaseCluster:
     members: tuple[Database, ...]
     balance: str
     where: str
+    hedge: float | Literal["p95"] | None = None  # for reads by `dlb`; see `Members`
+    max_connections: int = DATABASE_CONNECTIONS  # to each server from all workers together
+    limits: DatabaseLimits = DatabaseLimits()
+    access: DatabaseAccess = DatabaseAccess()
 
 
 @dataclass(frozen=True, slots=True)

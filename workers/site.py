@@ -22,6 +22,7 @@ from . import control, in_hand, resources
 from .apps import end, start
 from .clients import reporting
 from .clients.checks import Checks
+from .clients.databases import Databases
 from .clients.fanout import Fanout
 from .clients.flights import Flights
 from .clients.shared_store import SharedStore
@@ -84,7 +85,8 @@ class WebSite:
         self._threads = HandlerThreads(
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
-        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed)
+        databases = Databases(loop, settings.database_clusters, f"skitai {settings.name}")
+        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed, databases)
         self._fanout.stand(settings.standings)
         self._flights = Flights(
             loop,
@@ -102,7 +104,9 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
-        clusters = self._fanout.clusters
+        groups = {name: group.all for name, group in databases.groups.items()}
+        clusters = {**self._fanout.clusters, **groups}
+        caches = resources.AnswerCaches()
         resources.register(
             self._wasc,
             settings,
@@ -112,12 +116,14 @@ class WebSite:
             clusters,
             lambda: self._fanout.origins,
             self._flights,
+            caches,
         )
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
         self._reverse_proxy: ReverseProxy | None = None
         if mounts.clusters:
             self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
+            caches.stores = self._reverse_proxy.stores
         self._forward_proxy: ForwardProxy | None = None
         if settings.forwarding is not None:
             self._forward_proxy = ForwardProxy(loop, settings.forwarding, pseudonym(settings))

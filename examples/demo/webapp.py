@@ -31,3 +31,27 @@ def search (was, keyword = "Mozart"):
             for rs in results
         ],
     }
+
+
+@app.route ("/query")
+def query (was, keyword = ""):
+    s = was.dmap ("mydb")
+    s.execute ("SELECT name, population FROM cities WHERE name ILIKE %s", (f"%{keyword}%",))
+
+    results = s.getswait (timeout = 2)
+
+    found = [row for rs in results.normal for row in rs.data]
+    return {
+        "found": sorted (found, key = lambda row: row.name),
+        "databases": [
+            {"node": rs.node, "status": rs.status, "rows": len (rs.data), "msg": rs.msg}
+            for rs in results
+        ],
+    }
+
+
+@app.route ("/cities")
+def cities (was):
+    s = was.dlb ("mydb")
+    s.execute ("SELECT current_database () AS database, name, population FROM cities")
+    return s.getwait (timeout = 2)

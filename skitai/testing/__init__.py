@@ -11,9 +11,9 @@ of the server; what needs one is not here: files of its routes, its other apps, 
 """
 
 from .client import Client
-from .exchange import Member
+from .exchange import Member, SqlError
 from .jar import Jar
 from .reply import Reply
 from .script import Asked, Cluster, NotScripted, Web
 
-__all__ = ["Asked", "Client", "Cluster", "Jar", "Member", "NotScripted", "Reply", "Web"]
+__all__ = ["Asked", "Client", "Cluster", "Jar", "Member", "NotScripted", "Reply", "SqlError", "Web"]

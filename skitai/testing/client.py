@@ -38,7 +38,7 @@ class Client:
 
     app: the `Application`.
     base: where it is mounted, as in the conf: "/test" or "/test/".
-    clusters: see `cluster`. web: see `web`.
+    clusters: see `cluster`. web: see `web`. databases: see `database`.
     raise_errors: what a handler fails with and the app does not handle is raised here; False for
         the page that the server sends. HttpError is a page either way.
     Raises what a startup hook raises.
@@ -51,6 +51,7 @@ class Client:
         *,
         clusters: Mapping[str, Cluster | Iterable[Any]] | None = None,
         web: Mapping[str, Any] | None = None,
+        databases: Mapping[str, Cluster | Iterable[Any]] | None = None,
         raise_errors: bool = True,
     ) -> None:
         if not base.startswith("/"):
@@ -60,6 +61,8 @@ class Client:
         self._script = Script()
         for name, members in (clusters or {}).items():
             self.cluster(name, members)
+        for name, members in (databases or {}).items():
+            self.database(name, members)
         self.web(web or {})
         self._worker = worker_of(app)
         self._worker.enter()
@@ -162,6 +165,22 @@ class Client:
         """
         cluster = members if isinstance(members, Cluster) else Cluster(members)
         self._script.clusters[name.removeprefix("@")] = cluster
+        return cluster
+
+    def database(self, name: str, members: Cluster | Iterable[Any]) -> Cluster:
+        """What `was.db`, `was.dlb` and `was.dmap` get from now on, and what they have asked.
+
+            cities = client.database("mydb", [[{"name": "Fairfax", "population": 23478}]])
+            client.get("/cities")
+            assert cities.asked == [(0, "SELECT name, population FROM cities", ())]
+
+        name: of a cluster; of a database that `was.db` names itself "host:port/dbname".
+        members: as of `cluster`. One answers with a list of dicts, its rows, or the number of rows
+            that a statement changes; a function is called with the statement as the app has written
+            it and its parameters. Statements that begin and end transactions are not shown.
+        """
+        cluster = members if isinstance(members, Cluster) else Cluster(members)
+        self._script.databases[name.removeprefix("@")] = cluster
         return cluster
 
     def web(self, pages: Mapping[str, Any]) -> Web:

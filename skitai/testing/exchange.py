@@ -20,8 +20,19 @@ XML = "text/xml"
 JSON = "application/json-rpc"
 
 _FORM = re.compile(rb"[\w%+&=*.~-]*=[\w%+&=*.~-]*", re.ASCII)  # what people write by hand, too
-_FAILURES = (RpcFault, HttpError, ConnectionError, TimeoutError)
-_BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+
+
+class SqlError(Exception):
+    """What a database says no with: `SqlError("23505", "duplicate key")`. code: its SQLSTATE."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+
+FAILURES = (RpcFault, HttpError, SqlError, ConnectionError, TimeoutError)
+BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,7 @@ class Member:
     answer: a value; or a function that is called with the method and the params and returns one;
         or what goes wrong, which a function may also raise:
         RpcFault(code, message): a fault; HttpError(status): that status instead of an answer;
+        SqlError(code, message): an error of a database;
         ConnectionRefusedError(): not connected; ConnectionResetError(): connected, but broken
         off; TimeoutError(): it never answers.
     latency: seconds until the answer is there. Nobody waits for it: a member that takes as long
@@ -46,10 +58,11 @@ class Member:
     def __post_init__(self) -> None:
         answer = self.answer
         is_class = isinstance(answer, type) and issubclass(answer, BaseException)
-        if is_class or (isinstance(answer, BaseException) and not isinstance(answer, _FAILURES)):
+        if is_class or (isinstance(answer, BaseException) and not isinstance(answer, FAILURES)):
             raise WrongUse(
                 f"a member cannot answer {answer!r}; write RpcFault(code, message),"
-                " HttpError(status), ConnectionRefusedError(), ConnectionResetError() or"
+                " HttpError(status), SqlError(code, message), ConnectionRefusedError(),"
+                " ConnectionResetError() or"
                 " TimeoutError()"
             )
 
@@ -104,7 +117,7 @@ def reply(member: Member, place: int, node: str, question: Question) -> Reply:
         case TimeoutError():
             status, code, latency = Status.TIMEOUT, 0, math.inf
         case ConnectionError():
-            is_broken = isinstance(outcome, _BROKEN_OFF)
+            is_broken = isinstance(outcome, BROKEN_OFF)
             status, code = (Status.FAILED if is_broken else Status.NOT_CONNECTED), 0
             what = "has broken off the connection" if is_broken else "cannot be connected to"
             msg = f"{node} {what}" + (f": {outcome}" if str(outcome) else "")
@@ -124,7 +137,7 @@ def _outcome(answer: Any, question: Question) -> Any:
         if isinstance(params, dict):
             return answer(question.method, **params)
         return answer(question.method, *params)
-    except _FAILURES as failure:
+    except FAILURES as failure:
         return failure
 
 

@@ -7,10 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from skitai import address
-from skitai.engine import Ask, Call, Members, Origin, Reach, Reply
+from skitai.engine import (
+    Ask,
+    Call,
+    DatabaseMembers,
+    DatabaseServer,
+    Members,
+    Origin,
+    Reach,
+    Reply,
+    Sql,
+)
 from skitai.errors import SkitaiError, WrongUse
 from skitai.results import Status
 
+from . import database
+from .database import Session
 from .exchange import Member, Question, read, reply
 
 
@@ -22,7 +34,7 @@ class Asked(NamedTuple):
     """One call that a member has got; it equals a plain tuple.
 
     member: its place in the cluster, from 0; of the web the URL.
-    method: of a remote procedure its name, of a page "GET" or "POST".
+    method: of a remote procedure its name, of a page "GET" or "POST", of a database the statement.
     params: those by position as a tuple, those by name as a dict. Of a page the fields of query
         and form, by name.
     """
@@ -78,9 +90,10 @@ class Web:
 
 @dataclass(slots=True)
 class Script:
-    """All that one client's app may ask. clusters: by name."""
+    """All that one client's app may ask. clusters, databases: by name."""
 
     clusters: dict[str, Cluster] = field(default_factory=dict)
+    databases: dict[str, Cluster] = field(default_factory=dict)
     web: Web = field(default_factory=Web)
 
     def replies(self, call: Call) -> tuple[tuple[str, ...], list[Reply]]:
@@ -88,10 +101,55 @@ class Script:
 
         What a member's function raises, and is not one of the failures, is raised here.
         """
+        if isinstance(call.target, Session):
+            return (call.target.node,), [call.target.reply(_sql(call))]
+        if isinstance(call.target, DatabaseServer | DatabaseMembers):
+            return self._of_database(call.target, _sql(call))
+        assert isinstance(call.ask, Ask)
         question = read(call.ask)
         if isinstance(call.target, Origin):
             return (call.target.node,), [self._page(call.target, call.ask, question)]
+        assert isinstance(call.target, Members)
         return self._of_cluster(call.target, question)
+
+    def session(self, target: DatabaseServer | DatabaseMembers) -> Session:
+        """A transaction. Raises NotScripted."""
+        name, _ = self._database(target)
+
+        def answer(ask: Sql) -> Reply:
+            _, replies = self._of_database(target, ask)
+            return replies[0]
+
+        return Session(_node(name, 0), answer)
+
+    def _of_database(
+        self, target: DatabaseServer | DatabaseMembers, ask: Sql
+    ) -> tuple[tuple[str, ...], list[Reply]]:
+        name, cluster = self._database(target)
+        reach = Reach.FIRST if isinstance(target, DatabaseServer) else target.reach
+        answers: list[Reply] = []
+        for place, member in enumerate(cluster.members):
+            cluster.asked.append(Asked(place, ask.said, database.params(ask)))
+            index = place if reach is Reach.ALL else 0
+            answers.append(database.reply(member, index, _node(name, place), ask, ask.said))
+            is_there = answers[-1].status is not Status.NOT_CONNECTED
+            if reach is Reach.FIRST or (reach is Reach.ONE and is_there):
+                break
+        if reach is Reach.ONE:
+            del answers[:-1]
+        return tuple(each.node for each in answers), answers
+
+    def _database(self, target: DatabaseServer | DatabaseMembers) -> tuple[str, Cluster]:
+        """(what it is called, its members). Raises NotScripted."""
+        name = target.node if isinstance(target, DatabaseServer) else target.cluster
+        cluster = self.databases.get(name)
+        if cluster is None:
+            known = ", ".join(self.databases) or "none"
+            raise NotScripted(
+                f"the app asks the database {name}, which the test has no answer for; write"
+                f' client.database("{name}", [answer, ...]). There are: {known}'
+            )
+        return name, cluster
 
     def _page(self, origin: Origin, ask: Ask, question: Question) -> Reply:
         target = ask.start.split(b" ")[1]
@@ -130,8 +188,13 @@ class Script:
         return answer
 
 
+def _sql(call: Call) -> Sql:
+    assert isinstance(call.ask, Sql)
+    return call.ask
+
+
 def _node(name: str, place: int) -> str:
-    return f"{name}{place}:5000"
+    return name if ":" in name else f"{name}{place}:5000"
 
 
 def _member(answer: Any) -> Member:

@@ -19,13 +19,14 @@ from typing import Any
 
 from skitai import rcache
 from skitai.app import Application
-from skitai.engine import Bundle, Call, Reply, Wish
+from skitai.engine import Bundle, Call, DatabaseMembers, DatabaseServer, Held, Reply, Wish
 from skitai.errors import WrongUse
 from skitai.rcache import Memory
 from skitai.seal import Seal
 from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
 
+from .database import Session
 from .script import Script
 
 HOST = "localhost"
@@ -33,6 +34,14 @@ PORT = 5000
 SESSION_TIMEOUT = 1200  # seconds, as in a conf that does not say, like the others
 CACHE_ENTRIES = 200
 CACHE_SIZE = 64 * 1024 * 1024  # bytes
+
+
+class NoCaches:
+    """`was.cachefs` where nothing is passed on."""
+
+    def status(self) -> dict[str, Any]:
+        """See `skitai.resources`."""
+        return {}
 
 
 class Worker:
@@ -56,6 +65,7 @@ class Worker:
         self.wasc = Wasc(self, server, sessions)
         self._cache = Memory(CACHE_ENTRIES, CACHE_SIZE)
         self.wasc.register("rcache", self._cache)
+        self.wasc.register("cachefs", NoCaches())
         app.start(self.wasc)
 
     def enter(self) -> None:
@@ -129,6 +139,19 @@ class Worker:
 
     def give_up(self, call: Call) -> None:
         self.cancel(call)  # no client leaves here
+
+    def hold(self, target: DatabaseMembers | DatabaseServer, request: Any) -> Session:
+        """See `Engine.hold`."""
+        try:
+            return self._script.session(target)
+        except BaseException as error:
+            self._failures.append(error)
+            raise
+
+    def let_go(self, held: Held, why: str) -> None:
+        """See `Engine.let_go`."""
+        assert isinstance(held, Session)
+        held.end(why)
 
     def keep(self, call: Call, seconds: float) -> None:
         self._keep(call, seconds)

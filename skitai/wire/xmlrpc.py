@@ -16,6 +16,7 @@ from typing import Any
 from xml.parsers import expat
 
 from skitai.errors import BadWireData, RpcFault
+from skitai.rows import Row
 
 METHOD_NOT_FOUND = -32601  # the fault code interoperability draft of Dan Libby, as most servers use
 INVALID_PARAMS = -32602
@@ -54,6 +55,7 @@ class _Marshaller(xmlrpc.client.Marshaller):
     dispatch = {
         **xmlrpc.client.Marshaller.dispatch,
         int: _dump_int,
+        Row: xmlrpc.client.Marshaller.dump_struct,
         "_arbitrary_instance": _refuse_instance,
     }
 

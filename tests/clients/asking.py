@@ -9,15 +9,15 @@ async def test_...(faults: FaultServer) -> None:
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, cast
+from typing import cast
 
-import uvloop
 from fault_server import PATIENCE, FaultServer
+from on_loop import on_uvloop as on_uvloop
+from on_loop import until as until
 
 from skitai import asks
 from skitai.calls import Filter, HttpHandle
@@ -35,33 +35,6 @@ from skitaid.workers.handoff import Handoff
 from skitaid.workers.settings import HttpCluster, Member
 from skitaid.workers.slots import Slots
 from skitaid.workers.threads import HandlerThreads
-
-P = ParamSpec("P")
-
-
-def on_uvloop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
-    """Run an async test on a loop of its own; what fails unseen on the loop fails the test."""
-
-    @functools.wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        unseen: list[dict[str, Any]] = []
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
-            runner.run(_bounded(test(*args, **kwargs)))
-        assert not unseen
-
-    return run
-
-
-async def _bounded(test: Awaitable[None]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        await test
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop go round until `condition` holds; the test's own time limit bounds it."""
-    while not condition():  # noqa: ASYNC110  # it changes in callbacks that tell nobody
-        await asyncio.sleep(0)
 
 
 class Ground:

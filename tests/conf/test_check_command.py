@@ -98,10 +98,10 @@ def test_clusters_of_a_good_conf(home: str) -> None:
     result = skitaid("--etc", home, "check", "web")
     summary, *notices = result.stdout.splitlines()
     assert summary.endswith(
-        ", /far = @web; clusters @web (2 http members), @db (1 postgresql member)"
+        ", /far = @web; clusters @web (2 http members), @db (1 postgresql member,"
+        " at most 32 connections to each server, 64 while workers change)"
     )
-    (notice,) = notices
-    assert "not yet: " in notice and "[@db]: apps cannot ask databases yet" in notice
+    assert notices == []
     assert "hunter2" not in result.stdout
 
 

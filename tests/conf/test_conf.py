@@ -515,11 +515,13 @@ def test_unknown_type_and_balance(home: Path) -> None:
     ]
 
 
-def test_ssl_to_databases(home: Path) -> None:
-    """A promise of secrecy that is not kept is refused."""
-    text = f"{ROUTES}[@a]\ntype = postgresql\nssl = yes\nmembers = h/db/user/pw\n"
-    (complaint,) = refusal(home, text)
-    assert complaint.startswith("web.conf:5: ssl: it has no effect")
+@pytest.mark.parametrize(
+    ("ssl", "mode"), [("no", "prefer"), ("yes", "require"), ("verify-full", "verify-full")]
+)
+def test_ssl_to_databases(home: Path, ssl: str, mode: str) -> None:
+    """yes means that nothing goes without TLS, verify-full that nobody can listen."""
+    text = f"{ROUTES}[@a]\ntype = postgresql\nssl = {ssl}\nmembers = h/db/user/pw\n"
+    assert load(home, text).worker.database_clusters["a"].access.tls == mode
 
 
 def test_password_of_a_database_is_in_no_message(home: Path) -> None:
@@ -542,6 +544,73 @@ def test_database_cluster(home: Path, kind: str) -> None:
         ),
         balance="p2c",
         where="web.conf:3",
+        limits=worker.DatabaseLimits(connections=32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("processes", "members", "share"),
+    [
+        (1, "h/a/u/p", 32),
+        (4, "h/a/u/p", 8),
+        (3, "h/a/u/p", 10),
+        (4, "h/a/u/p, h/b/u/p, i/a/u/p", 4),
+    ],
+)
+def test_connections_are_shared(home: Path, processes: int, members: str, share: int) -> None:
+    """By the workers, and by members that are on one server."""
+    text = f"{ROUTES}[server]\nprocesses = {processes}\n"
+    text += f"[@a]\ntype = postgresql\nmembers = {members}\n"
+    limits = load(home, text).worker.database_clusters["a"].limits
+    assert limits.connections == share
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("max_connections = 3", "max_connections: 3 are too few for 4 workers and 1 members on"),
+        ("min_connections = 9", "min_connections: one worker may have 8 connections to a member"),
+        ("pooler = session", "pooler: session is none of no, transaction"),
+        ("passfile = none", "passfile: there is no file "),
+        ("cafile = none", "cafile: it has no effect without ssl = verify-full"),
+        ("ssl = verify-ca", "ssl: verify-ca is neither yes nor no, nor verify-full"),
+        ("read_timeout = 5", "read_timeout: it has no effect on connections to databases"),
+        ("check = / every 5s", "check: it has no effect on connections to databases"),
+    ],
+)
+def test_wrong_keys_of_databases(home: Path, lines: str, reason: str) -> None:
+    """Each is told at its line."""
+    text = f"{ROUTES}[server]\nprocesses = 4\n"
+    text += f"[@a]\ntype = postgresql\nmembers = h/db/user/pw\n{lines}\n"
+    (complaint,) = refusal(home, text)
+    assert complaint.startswith(f"web.conf:8: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("pooler = transaction", "pooler: it is for databases"),
+        ("min_connections = 1", "min_connections: it is for databases"),
+        ("ssl = verify-full", "ssl: verify-full is for databases"),
+    ],
+)
+def test_keys_of_databases_elsewhere(home: Path, lines: str, reason: str) -> None:
+    """A cluster of type http has none of them."""
+    (complaint,) = refusal(home, f"{ROUTES}[@a]\nmembers = h\n{lines}\n")
+    assert complaint.startswith(f"web.conf:5: {reason}")
+
+
+def test_access_to_databases(home: Path) -> None:
+    """TLS, its authorities, the password file and the pooler."""
+    (home / "etc/skitaid/cert/ca.pem").write_bytes(certificate_and_key()[0])
+    (home / "etc/skitaid/pgpass").write_text("h:5432:db:user:hunter2")
+    text = f"{ROUTES}[@a]\ntype = postgresql\nmembers = h/db/user/\nssl = verify-full\n"
+    text += "cafile = ca.pem\npassfile = pgpass\npooler = transaction\n"
+    assert load(home, text).worker.database_clusters["a"].access == worker.DatabaseAccess(
+        "verify-full",
+        str(home / "etc/skitaid/cert/ca.pem"),
+        str(home / "etc/skitaid/pgpass"),
+        is_pooled=True,
     )
 
 
@@ -605,10 +674,9 @@ def test_checks_that_are_none(home: Path, check: str, reason: str) -> None:
 
 
 def test_hedges_of_databases(home: Path) -> None:
-    """There are none, so who writes them is told."""
+    """Reads may be asked of a second member too."""
     text = f"{ROUTES}[@a]\ntype = postgresql\nhedge = 0.1\nmembers = h/db/user/pw\n"
-    (complaint,) = refusal(home, text)
-    assert complaint.startswith("web.conf:5: hedge: it has no effect on connections to databases")
+    assert load(home, text).worker.database_clusters["a"].hedge == 0.1
 
 
 # [certification]
@@ -751,8 +819,8 @@ def same_default(key: Key, written: str) -> bool:
 @pytest.mark.parametrize(("section", "key"), KEYS, ids=lambda value: getattr(value, "name", value))
 def test_sample_has_every_key_with_its_default(section: str, key: Key) -> None:
     """The sample is complete, and each of its lines is what holds without the line."""
-    body = re.split(rf"^;?\[{section}.*\]$", SAMPLE.read_text(), flags=re.M)[1]
-    body = re.split(r"^;?\[", body, flags=re.M)[0]
+    _, *bodies = re.split(rf"^;?\[{section}.*\]$", SAMPLE.read_text(), flags=re.M)
+    body = "".join(re.split(r"^;?\[", each, flags=re.M)[0] for each in bodies)
     found = re.search(rf"^;?{key.name} *= ?(.*)$", body, flags=re.M)
     assert found, f"{key.name} is missing in [{section}]"
     assert same_default(key, found[1])

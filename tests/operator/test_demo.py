@@ -50,6 +50,12 @@ def test_the_demo_says_what_to_try_and_it_works(demo: tuple[int, str], home: Hom
     with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{port}/RPC2") as proxy:
         assert proxy.hello() == "Hello World"
 
+    assert f"localhost:{port}/cities" in printed
+    found = json.loads(_get(port, "/query?keyword=os"))
+    assert [row["name"] for row in found["found"]] == ["Boston", "Oslo"]
+    assert [each["status"] for each in found["databases"]] == [3, 3, 3]
+    assert len({row["database"] for row in json.loads(_get(port, "/cities"))}) == 1
+
     whole = _search(port)
     assert [each["title"] for each in whole["found"]] == ["Eroica", "Fidelio", "Moonlight Sonata"]
     assert [member["status"] for member in whole["members"]] == [3, 3, 3]

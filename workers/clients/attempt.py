@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from skitai.engine import Ask
 from skitai.results import Status
@@ -26,7 +26,7 @@ from .sending import Sending
 class Asker(Protocol):
     """Whose attempt it is."""
 
-    def ended(self, attempt: Attempt, now: float) -> None:
+    def ended(self, attempt: Any, now: float) -> None:
         """The request is over, and not because it was given up. Once."""
 
 

@@ -10,21 +10,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
 from skitai import redirect
-from skitai.engine import Call, Members, Origin, Reach, Reply
+from skitai.engine import (
+    Call,
+    DatabaseMembers,
+    DatabaseServer,
+    Members,
+    Origin,
+    Reach,
+    Reply,
+    Target,
+)
 from skitai.errors import UnknownCluster
 from skitaid.workers.settings import HttpCluster
 from skitaid.workers.standing import Standing
 
 from .cluster import Cluster, ClusterMember
+from .databases import Databases
 from .journey import Journey
 from .leg import Changed, Choice, Poll
+from .pg_session import PgSession, Step
 from .servers import Servers
 
 SWEEP = 1.0  # seconds
 
-Way = Poll | Changed | Choice | Journey
+Way = Poll | Changed | Choice | Journey | Step
 
 
 class Fanout:
@@ -35,13 +48,16 @@ class Fanout:
         loop: asyncio.AbstractEventLoop,
         clusters: Mapping[str, HttpCluster],
         landed: Callable[[Call], None],
+        databases: Databases | None = None,
     ) -> None:
+        """databases: None if there are none in the conf."""
         self._loop = loop
         self._landed = landed
         self._servers = Servers(loop, clusters)
         self._out: dict[Call, list[Way]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self.clusters = self._servers.clusters
+        self.databases = databases or Databases(loop, {})
 
     async def find_members(self) -> None:
         """Follow names of members from now on; comes back when they are known, or soon after."""
@@ -60,10 +76,15 @@ class Fanout:
             cluster = self.clusters.get(standing.cluster)
             if cluster is not None:
                 cluster.stand(standing, now, is_forgiven=is_forgiven)
+            self.databases.stand(standing, now, is_forgiven=is_forgiven)
 
-    def nodes(self, target: Origin | Members) -> tuple[str, ...]:
-        """The members that a call will ask. From any thread. Raises UnknownCluster."""
+    def nodes(self, target: Target) -> tuple[str, ...]:
+        """The members that a call will ask. From any thread. Raises UnknownCluster, WrongUse."""
         if isinstance(target, Origin):
+            return (target.node,)
+        if isinstance(target, DatabaseServer | DatabaseMembers):
+            return self.databases.nodes(target)
+        if not isinstance(target, Members):
             return (target.node,)
         cluster = self.clusters.get(target.cluster)
         if cluster is None:
@@ -84,6 +105,11 @@ class Fanout:
             self._sweep_later()
         part.start()
 
+    def session(self, target: DatabaseServer | DatabaseMembers, request: Any) -> PgSession:
+        """A transaction to be. From any thread. Raises as `nodes`."""
+        (node,) = self.nodes(target)
+        return PgSession(node, partial(self.databases.choose, target), request)
+
     def cancel(self, call: Call) -> None:
         """Give up whatever of a call is still out."""
         parts = self._out.pop(call, ())
@@ -98,6 +124,7 @@ class Fanout:
         if self._sweep is not None:
             self._sweep.cancel()
         self._servers.close()
+        self.databases.close()
 
     def land(self, call: Call, reply: Reply) -> None:
         """One member's part is over, unless it is a redirect that is to be followed."""
@@ -115,10 +142,20 @@ class Fanout:
             self._out.pop(call, None)
         self._landed(call)
 
-    def _asked_by(self, call: Call, target: Origin | Members) -> Poll | Changed | Choice:
+    def _asked_by(self, call: Call, target: Target) -> Poll | Changed | Choice | Step:
         if isinstance(target, Origin):
             return Poll(call, ((0, self._servers.of(target)),), self.land)
-        cluster = self.clusters[target.cluster]
+        if isinstance(target, DatabaseServer):
+            return Poll(call, ((0, self.databases.of(target)),), self.land)
+        if isinstance(target, PgSession):
+            return Step(call, target, self.land)
+        if isinstance(target, Members):
+            cluster = self.clusters[target.cluster]
+        else:
+            assert isinstance(target, DatabaseMembers)
+            cluster = self.databases.cluster(target)
+            if target.reach is Reach.FIRST:
+                return self._changed(call, cluster)
         if target.reach is Reach.ONE:
             return Choice(self._loop, call, target, cluster, self.land)
         if call.nodes is cluster.nodes:
@@ -143,6 +180,7 @@ class Fanout:
     def _who_sent(self, call: Call, reply: Reply) -> ClusterMember:
         if isinstance(call.target, Origin):
             return self._servers.of(call.target)
+        assert isinstance(call.target, Members)  # databases redirect nobody
         member = self.clusters[call.target.cluster].named(reply.node)
         assert member is not None  # it has just had something to answer
         return member

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from skitai import rcache
 from skitai.engine import Call, Keep
-from skitai.rcache import Hit, Key, Store
+from skitai.rcache import Entry, Hit, Key, Store
 from skitai.results import Status
 from skitaid.workers.handoff import Handoff
 
@@ -116,13 +116,12 @@ class Flight:
         if all(reply.status is Status.NORMAL for reply in self.call.replies):
             self._home.judge(self)
         else:
-            self.settle(is_good=False)
+            self.settle(None)
 
-    def settle(self, is_good: bool) -> None:
-        """It is known whether the replies may be kept."""
-        if is_good:
-            keep = self.keep
-            self._home.store.put(self.key, rcache.entry_of(self.call, keep.seconds, keep.stale))
+    def settle(self, entry: Entry | None) -> None:
+        """It is known what is to be kept; None: nothing."""
+        if entry is not None:
+            self._home.store.put(self.key, entry)
         self._home.over(self)
 
     def close(self) -> None:
@@ -172,22 +171,24 @@ class Flight:
 
 
 class Judging:
-    """A `Job` and a `LoopTask`: whether the replies of a flight may be kept."""
+    """A `Job` and a `LoopTask`: what is to be kept of the replies of a flight."""
 
-    __slots__ = ("_flight", "_handoff", "_is_good")
+    __slots__ = ("_entry", "_flight", "_handoff")
 
     def __init__(self, flight: Flight, handoff: Handoff) -> None:
         self._flight = flight
         self._handoff = handoff
-        self._is_good = False
+        self._entry: Entry | None = None
 
     def run(self) -> None:
         flight = self._flight
         try:
-            self._is_good = rcache.is_good(flight.call, flight.keep)
+            if rcache.is_good(flight.call, flight.keep):
+                keep = flight.keep
+                self._entry = rcache.entry_of(flight.call, keep.seconds, keep.stale)
         except Exception:  # a defect of ours: then it is not kept
             log.exception("replies of %s could not be read", ", ".join(flight.call.nodes))
         self._handoff.post(self)
 
     def on_loop(self) -> None:
-        self._flight.settle(self._is_good)
+        self._flight.settle(self._entry)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from skitai import redirect
-from skitai.engine import Call, Origin, Reply
+from skitai.engine import Ask, Call, Origin, Reply
 from skitai.redirect import NotFollowed
 from skitai.results import Status
 
@@ -47,6 +47,7 @@ class Journey:
         member_of: Callable[[Origin], ClusterMember],
         land: Land,
     ) -> None:
+        assert isinstance(call.ask, Ask)  # databases redirect nobody
         self._call = call
         self._ask = call.ask
         self._reply = reply
@@ -61,7 +62,8 @@ class Journey:
         """Go where the reply says."""
         reply = self._reply
         try:
-            hop = redirect.hop(self._ask, self._origin, reply.code, reply.fields, self._followed)
+            code = int(reply.code)
+            hop = redirect.hop(self._ask, self._origin, code, reply.fields, self._followed)
         except NotFollowed as error:
             self._land(
                 self._call, replace(reply, status=Status.FAILED, msg=f"{reply.node} {error}")

@@ -15,12 +15,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from skitai.engine import Call, Members, Reply
+from skitai.engine import Ask, Call, DatabaseMembers, Members, Reply, Sql
 from skitai.results import Status
 
-from .attempt import Attempt
+from .attempt import Asker, Attempt
 from .balance import digest
 from .cluster import Cluster, ClusterMember
+from .pg_attempt import PgAttempt
 
 Land = Callable[[Call, Reply], None]
 
@@ -36,13 +37,13 @@ class Poll:
         self._call = call
         self._members = members
         self._land = land
-        self._attempts: list[Attempt | None] = [None] * len(call.nodes)  # None: over
+        self._attempts: list[Attempt | PgAttempt | None] = [None] * len(call.nodes)  # None: over
 
     def start(self) -> None:
         """Ask the members."""
         ask, attempts, now = self._call.ask, self._attempts, time.monotonic()
         for place, member in self._members:
-            attempts[place] = attempt = Attempt(self, ask, member, now, place)
+            attempts[place] = attempt = _attempt(self, ask, member, now, place)
             attempt.start()
 
     def cancel(self, now: float) -> None:
@@ -59,7 +60,7 @@ class Poll:
         for attempt in missing:
             self._land(self._call, abandoned(self._call, attempt.place, attempt.member.node, now))
 
-    def ended(self, attempt: Attempt, now: float) -> None:
+    def ended(self, attempt: Attempt | PgAttempt, now: float) -> None:
         """`Asker`."""
         self._attempts[attempt.place] = None
         self._land(self._call, _reply(self._call, attempt, now))
@@ -113,7 +114,7 @@ class Choice:
         self,
         loop: asyncio.AbstractEventLoop,
         call: Call,
-        target: Members,
+        target: Members | DatabaseMembers,
         cluster: Cluster,
         land: Land,
     ) -> None:
@@ -125,7 +126,7 @@ class Choice:
         self._key = None if target.key is None else digest(target.key)
         self._repeatable = call.ask.idempotent or target.hedge is not None
         self._tried: list[ClusterMember] = []
-        self._out: list[Attempt] = []
+        self._out: list[Attempt | PgAttempt] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -154,7 +155,7 @@ class Choice:
             self.cancel(now)
             self._land(self._call, abandoned(self._call, 0, node, now, len(self._tried) - 1))
 
-    def ended(self, attempt: Attempt, now: float) -> None:
+    def ended(self, attempt: Attempt | PgAttempt, now: float) -> None:
         """`Asker`."""
         self._out.remove(attempt)
         if attempt.status is Status.NORMAL:
@@ -174,19 +175,20 @@ class Choice:
 
     def _ask(self, member: ClusterMember, now: float) -> None:
         self._tried.append(member)
-        attempt = Attempt(self, self._call.ask, member, now)
+        is_lone = len(self._cluster.members) == 1
+        attempt = _attempt(self, self._call.ask, member, now, 0, is_lone=is_lone)
         self._out.append(attempt)
         nodes = [each.member.keeper.node for each in self._out]
         self._call.nodes = (nodes[0] if len(nodes) == 1 else " and ".join(nodes),)
         attempt.start()
 
-    def _successor(self, failed: Attempt, now: float) -> ClusterMember | None:
+    def _successor(self, failed: Attempt | PgAttempt, now: float) -> ClusterMember | None:
         """Who may be asked instead: only if no byte went out, or the ask may be repeated."""
         if failed.was_sent and not self._repeatable:
             return None
         return self._cluster.choose(now, self._tried, self._key)
 
-    def _won(self, winner: Attempt, now: float) -> None:
+    def _won(self, winner: Attempt | PgAttempt, now: float) -> None:
         # Only who was asked first tells how long calls take: a hedge is asked in the slow cases,
         # and to learn from its speed alone would make the next hedges ever earlier.
         first = winner if winner.member is self._tried[0] else None
@@ -222,6 +224,21 @@ class Choice:
             self._timer = None
 
 
+def _attempt(
+    asker: Asker,
+    ask: Ask | Sql,
+    member: ClusterMember,
+    now: float,
+    place: int,
+    *,
+    is_lone: bool = True,
+) -> Attempt | PgAttempt:
+    """is_lone: nobody else may be asked in its place."""
+    if isinstance(ask, Sql):
+        return PgAttempt(asker, ask, member, now, place, is_patient=is_lone)
+    return Attempt(asker, ask, member, now, place)
+
+
 _NO_BUDGET = "no other member was asked, as too many calls were repeated already"
 
 
@@ -238,7 +255,7 @@ def nobody(call: Call, place: int, why: str) -> Reply:
     return Reply(place, call.nodes[place], Status.NOT_CONNECTED, 0, why, (), b"", elapsed)
 
 
-def _reply(call: Call, attempt: Attempt, now: float, retries: int = 0) -> Reply:
+def _reply(call: Call, attempt: Attempt | PgAttempt, now: float, retries: int = 0) -> Reply:
     return Reply(
         attempt.place,
         attempt.member.keeper.node,
@@ -249,4 +266,5 @@ def _reply(call: Call, attempt: Attempt, now: float, retries: int = 0) -> Reply:
         attempt.body,
         now - call.sent_at,
         retries,
+        attempt.answer if isinstance(attempt, PgAttempt) else None,
     )

@@ -5,7 +5,8 @@ tells the book how it went. At all times:
 
     busy + idle + opening <= cap
     nobody waits while a connection is idle
-    whoever waits has a connection on its way, or all of `cap` are busy or being opened
+    whoever waits has a connection on its way, or all of `cap` are busy or being opened, or as many
+    are being opened as may be at one time
     a connection is handed only to a waiter that is still in the book
 
 Idle connections are a stack: the last one in is the first one out, so that the surplus of a
@@ -15,6 +16,7 @@ becomes free first, a new or a used one, goes to whoever has waited longest.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -24,13 +26,14 @@ W = TypeVar("W")  # someone who wants one
 
 @dataclass(slots=True)
 class Pool(Generic[C, W]):
-    """cap: connections at the most, in whatever state."""
+    """cap: connections at the most, in whatever state. pace: of these, being opened at one time."""
 
     cap: int
     idle: dict[C, None] = field(default_factory=dict)  # an ordered set; the newest is last
     busy: set[C] = field(default_factory=set)
     opening: int = 0
     waiting: dict[W, None] = field(default_factory=dict)  # an ordered set; the longest is first
+    pace: int = sys.maxsize
 
     def take(self) -> C | None:
         """An idle connection, busy from now on; None if there is none."""
@@ -51,6 +54,15 @@ class Pool(Generic[C, W]):
         Counts it as being opened when it says True.
         """
         if len(self.waiting) <= self.opening or self.size >= self.cap:
+            return False
+        if self.opening >= self.pace:
+            return False
+        self.opening += 1
+        return True
+
+    def may_fill(self, least: int) -> bool:
+        """Whether one more is to be opened so that there are `least`; counted as in `may_open`."""
+        if self.size >= min(least, self.cap) or self.opening >= self.pace:
             return False
         self.opening += 1
         return True

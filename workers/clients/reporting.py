@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from skitaid.workers.member_report import ERROR_MAX, PAGE, MemberReport
 
 from .cluster import Cluster, ClusterMember
+from .pg_keeper import PgKeeper
 
 
 def page(cluster: Cluster | None, start: int) -> tuple[int, list[MemberReport]]:
@@ -27,6 +29,18 @@ def reports(members: Sequence[ClusterMember]) -> list[MemberReport]:
     now = time.monotonic()
     to_unix = time.time() - now
     return [_report(member, now, to_unix) for member in members]
+
+
+def _figures(member: ClusterMember) -> dict[str, int]:
+    keeper: Any = member.keeper
+    if not isinstance(keeper, PgKeeper):
+        return {}
+    figures = keeper.figures
+    return {
+        "opened": figures.opened,
+        "closed_by_age": figures.closed_by_age,
+        "waited": figures.waited,
+    }
 
 
 def _report(member: ClusterMember, now: float, to_unix: float) -> MemberReport:
@@ -49,4 +63,5 @@ def _report(member: ClusterMember, now: float, to_unix: float) -> MemberReport:
         opening=sum(pool.opening for pool in pools),
         waiting=sum(len(pool.waiting) for pool in pools),
         cap=sum(pool.cap for pool in pools),
+        **_figures(member),
     )

@@ -80,6 +80,7 @@ class WebCall:
         request.started = monotonic()
         was = WAS(self._context.wasc, self.found, request)
         self._fill(*handling.answer(was, self.found))
+        self._let_go()
         self._context.handoff.post(self)
 
     async def run_async(self) -> None:
@@ -87,6 +88,7 @@ class WebCall:
         self.request.started = monotonic()
         was = WAS(self._context.wasc, self.found, self.request)
         self._fill(*await handling.answer_async(was, self.found))
+        self._let_go()
         self.on_loop()
 
     def on_loop(self) -> None:
@@ -97,6 +99,11 @@ class WebCall:
             self._context.start_stream(
                 self._connection, self.request, self._kind, self._stream, self.handler_name
             )
+
+    def _let_go(self) -> None:
+        """Nothing stays open for a request that is answered; a stream's is, when that is over."""
+        if self.request.errand is not None and self._stream is None:
+            self.request.errand.close(self.found.name)
 
     def _fill(self, kind: str, body: Body) -> None:
         if isinstance(body, Stream):
@@ -142,6 +149,8 @@ class RpcCall:
             log.exception("%s %s: failed", request.method, request.uri)
             request.start_anew().status = 500
             kind, body = HTML, error_page(500)
+        if request.errand is not None:
+            request.errand.close(self.handler_name)
         self._keep_alive = self._connection.keep_alive
         self._data = to_bytes(request, kind, body, self._keep_alive)
         self._context.handoff.post(self)

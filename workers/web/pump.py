@@ -96,6 +96,8 @@ class Pump:
             elif connection.in_hand is request:
                 connection.abort()
         await self._source.close()
+        if request.errand is not None:
+            request.errand.close(self.handler_name)
 
     async def _send(self) -> bool:
         """Whether all of it was sent. Raises ConnectionResetError when the client has gone."""
