@@ -381,7 +381,7 @@ class ProxyCall:
             self._ask(successor, now)
 
     def _fail(self, status: int, reason: str) -> None:
-        """The member's book knows already."""
+        """No member answers, so the client is told. The member's book knows already."""
         client, request, turn = self._client, self._request, self.turn
         self._is_over = True
         client.passing = None
@@ -405,7 +405,9 @@ class ProxyCall:
         answers.whole(client, request, status, fields, error_page(status, sentence))
 
     def _give_up(self) -> None:
-        """Nobody waits for it any more."""
+        """The client waits for it no more, so the member is told, and its book. What becomes of the
+        client is the caller's to say: `_send_away`, if it is still there.
+        """
         self._is_over = True
         self._stop_timer()
         self._client.passing = None
