@@ -4,8 +4,8 @@
 
 Proxy on core 0; on core 1 wrk and the upstream, an nginx. Each side asks the same upstream, over
 kept connections. Needs wrk and nginx, both from Debian. Memory: bytes go through the proxy each
-way, once to a reader that reads as it can and once to one a hundred times slower than the writer;
-more than 16 MiB of growth is a mistake.
+way, once to a reader that reads as it can and once to one a hundred times slower than the writer.
+More than 16 MiB of growth is a mistake.
 """
 
 from __future__ import annotations
@@ -14,15 +14,22 @@ import argparse
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import bench
+import psutil
+
+Command = Callable[[int], Sequence[str]]
 
 MIB = 1024 * 1024
+SLOW = 100  # times slower than it is sent
 LARGE = "1m.bin"
 
 UPSTREAM = """\
@@ -57,7 +64,9 @@ http {{
     proxy_temp_path {directory}/proxy;
     keepalive_requests 1000000000;
     upstream members {{
-        server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 1000000000;
+        server 127.0.0.1:{upstream};
+        keepalive 128;
+        keepalive_requests 1000000000;
     }}
     server {{
         listen 127.0.0.1:{port} backlog=1024;
@@ -82,6 +91,7 @@ def main() -> None:
     given = options.parse_args()
     for program in ("nginx", "wrk"):
         shutil.which(program) or sys.exit(f"on Debian: apt install {program}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # aiohttp tells of each client that leaves
     with tempfile.TemporaryDirectory(prefix="skitai-bench-") as base:
         os.chmod(base, 0o755)  # nginx's worker is another user
         with _upstream(Path(base)) as upstream:
@@ -95,9 +105,10 @@ def main() -> None:
                 print("CPU per request, us: " + ", ".join(f"{s.name} {s.cost:.1f}" for s in named))
             if given.gib:
                 print()
+                _memory(sides["Skitai"], int(given.gib * 1024))
 
 
-def _sides(base: Path, upstream: int) -> dict[str, object]:
+def _sides(base: Path, upstream: int) -> dict[str, Command]:
     def skitai(port: int) -> Sequence[str]:
         directory = tempfile.mkdtemp(dir=base)
         conf = Path(directory, "bench.conf")
@@ -138,6 +149,127 @@ def _upstream(base: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
+
+
+# --- memory ---
+
+
+class Member:
+    """Takes and gives bodies of any size; pauses say how slow it reads."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.pause = 0.0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            sock, _ = self.listener.accept()
+            threading.Thread(target=self._talk, args=(sock,), daemon=True).start()
+
+    def _talk(self, sock: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += sock.recv(65536)
+        head, _, rest = head.partition(b"\r\n\r\n")
+        if head.startswith(b"GET"):
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (self.size * MIB))
+            _send(sock, self.size)
+        else:
+            _receive(sock, self.size * MIB - len(rest), self.pause)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        sock.close()
+
+
+def _send(sock: socket.socket, size: int) -> None:
+    piece = os.urandom(MIB)
+    for _ in range(size):
+        sock.sendall(piece)
+
+
+def _receive(sock: socket.socket, size: int, pause: float) -> None:
+    """pause: seconds between two reads of 64 KiB."""
+    while size > 0:
+        data = sock.recv(65536)
+        assert data, f"the other side has closed {size} bytes too early"
+        size -= len(data)
+        if pause:
+            time.sleep(pause)
+
+
+def _memory(command: Callable[[int], Sequence[str]], size: int) -> None:
+    """Growth of the worker while so many MiB go through, each way, to a fast and a slow reader."""
+    member = Member(size)
+
+    def proxy(port: int) -> Sequence[str]:
+        arguments = list(command(port))
+        conf = Path(arguments[-1])
+        text = conf.read_text()
+        members = f"members = 127.0.0.1:{member.port}"
+        conf.write_text(
+            "\n".join(members if x.startswith("members") else x for x in text.split("\n"))
+        )
+        return arguments
+
+    with bench.running(bench.Side("memory", proxy, "/")) as port:
+        os.sched_setaffinity(0, {bench.LOAD_CORE})
+        worker = _worker(port)
+        for way in (_download, _upload):  # what the first one needs once is no growth
+            member.size = 8
+            way(member, port, 0.0)
+        fast = {}
+        for name, way in (("down", _download), ("up", _upload)):
+            member.size = size
+            fast[name] = _measured(worker, f"{size} MiB {name}", lambda: way(member, port, 0.0))  # noqa: B023
+            # A hundred times slower, of a hundredth of it, as long as the fast one took.
+            member.size = max(size // SLOW, 8)
+            pause = SLOW * fast[name] / (size * 16)  # for each 64 KiB
+            name = f"{member.size} MiB {name}, reader {SLOW} times slower"
+            _measured(worker, name, lambda: way(member, port, pause))  # noqa: B023
+
+
+def _download(member: Member, port: int, pause: float) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += sock.recv(4096)
+        rest = head.partition(b"\r\n\r\n")[2]
+        _receive(sock, member.size * MIB - len(rest), pause)
+
+
+def _upload(member: Member, port: int, pause: float) -> None:
+    member.pause = pause
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        length = member.size * MIB
+        sock.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length)
+        _send(sock, member.size)
+        answer = sock.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+    member.pause = 0.0
+
+
+def _measured(worker: psutil.Process, name: str, action: Callable[[], None]) -> float:
+    """Show the growth of resident memory, its peak by the kernel; the seconds it took."""
+    with open(f"/proc/{worker.pid}/clear_refs", "w") as peak:
+        peak.write("5")
+    before = worker.memory_info().rss
+    began = time.monotonic()
+    action()
+    seconds = time.monotonic() - began
+    with open(f"/proc/{worker.pid}/status") as status:
+        (top,) = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")]
+    print(f"{name}: {seconds:.1f} s, growth {(top - before) / MIB:.1f} MiB")
+    return seconds
+
+
+def _worker(port: int) -> psutil.Process:
+    """Master and worker hold the same listening socket; one of them is told."""
+    listening = [each for each in psutil.net_connections("tcp") if each.status == "LISTEN"]
+    (holder,) = [psutil.Process(each.pid) for each in listening if each.laddr.port == port]
+    return (holder.children() or [holder])[0]
 
 
 if __name__ == "__main__":

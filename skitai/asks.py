@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -128,9 +129,7 @@ def http(
             start = b"GET %b HTTP/1.1\r\n" % target
             return Ask(start, _ours(given) + given.lines, b"", True, True, times, passed)
         method = "POST"
-    method = method.upper()
-    if not _METHOD.fullmatch(method) or method == "CONNECT":
-        raise WrongUse(f"method={method!r} is none that a server can be asked with")
+    method = _checked_method(method)
     kind: bytes = b""
     body: bytes | Upload = b""
     is_live = _CODING in given.names
@@ -160,6 +159,14 @@ def http(
         follow=times,
         passed=passed,
     )
+
+
+@lru_cache(64)
+def _checked_method(method: str) -> str:
+    method = method.upper()
+    if not _METHOD.fullmatch(method) or method == "CONNECT":
+        raise WrongUse(f"method={method!r} is none that a server can be asked with")
+    return method
 
 
 def get(target: bytes) -> Ask:

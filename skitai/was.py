@@ -48,6 +48,7 @@ class WAS(Asking, AskingDatabases):
         apps: Mapping[str, Application]  # by the prefix of their route
         clusters: Mapping[str, Cluster]  # by name, with or without the @
         rcache: Resource
+        cachefs: Resource
 
     def __init__(self, wasc: Wasc, found: Found, request: Request) -> None:
         self._wasc = wasc

@@ -16,7 +16,7 @@ _OF_TLS = ("cafile", "certfile", "passphrase", "verify")
 _HTTP_ONLY = (
     *("check", "dns_every", "read_timeout", "max_response_size"),
     *("certfile", "passphrase", "verify", "keep_prefix", "keep_host", "sticky"),
-    *("proxy_timeout", "tunnel_timeout", "max_request_size"),
+    *("proxy_timeout", "tunnel_timeout", "max_request_size", "cache"),
 )
 _DATABASE_ONLY = (
     *("min_connections", "wait_timeout", "idle_timeout", "max_lifetime"),
@@ -99,6 +99,7 @@ def _passing(values: Values) -> worker.Passing:
         timeout=values["proxy_timeout"],
         tunnel_timeout=values["tunnel_timeout"],
         max_request_size=values["max_request_size"],
+        cache=values["cache"],
     )
 
 

@@ -290,6 +290,7 @@ CLUSTER = (
         f"{_PASSING.max_request_size}",
         "of a body that is passed on; beyond it 413",
     ),
+    Key("cache", values.size_or_no, "no", "answers that one worker keeps, as far as they allow"),
     Key("cafile", values.text, "", "authorities to believe; those of the system if left out"),
     Key("certfile", values.text, "", "PEM file that is shown to members that ask who we are"),
     Key("passphrase", values.text, "", "opens the private key in certfile"),

@@ -73,6 +73,16 @@ def size(least: int) -> Callable[[str], int]:
     return parse
 
 
+def size_or_no(value: str) -> int:
+    """Bytes as in `size`, 64k or more, or `no`, which is 0."""
+    if value.lower() in ("no", "0"):
+        return 0
+    try:
+        return size(64 * 1024)(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or write no") from None
+
+
 def seconds(least: float) -> Callable[[str], float]:
     """Seconds: `15`, `0.5`, or like `30s`, `5m`, `1h`; `least` seconds or more."""
 

@@ -23,6 +23,7 @@ from .member_report import MemberReport
 from .scoreboard import Field, Slot
 from .settings import AppRoute, Settings
 from .threads import HandlerThreads
+from .web.proxy_cache import Store
 
 SOCKETPOOL = "socketpool"  # the original's name for the servers that was.wget and was.rpc ask
 
@@ -36,6 +37,7 @@ def register(
     clusters: Mapping[str, Cluster],
     origins: Callable[[], Sequence[ClusterMember]],
     flights: Flights,
+    caches: AnswerCaches,
 ) -> None:
     """Give them all to `was`. apps: by the file of their route. origins: servers named by a URL."""
     # Annotated as `was` promises them, since `register` takes anything.
@@ -49,6 +51,7 @@ def register(
     wasc.register("apps", Apps(settings, apps))
     wasc.register("clusters", clusters_seen)
     wasc.register("rcache", ResultCache(flights))
+    wasc.register("cachefs", caches)
 
 
 class Threads:
@@ -123,6 +126,16 @@ class ResultCache:
 
     def status(self) -> dict[str, Any]:
         return self._flights.status()
+
+
+class AnswerCaches:
+    """The answers of members that are kept. stores: by cluster, there when routes are."""
+
+    def __init__(self) -> None:
+        self.stores: Mapping[str, Store] = {}
+
+    def status(self) -> dict[str, Any]:
+        return {f"@{name}": store.status() for name, store in self.stores.items()}
 
 
 class Apps(Mapping[str, Application]):

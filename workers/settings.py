@@ -117,6 +117,7 @@ class Passing:
     timeout: float = 60.0  # seconds of silence of a member, then 504; 0: never
     tunnel_timeout: float = 3600.0  # seconds in which nothing moves in a tunnel; 0: never
     max_request_size: int = 2 * 1024**3  # bytes of a body, which is not held; beyond it: 413
+    cache: int = 0  # bytes of answers that one worker keeps; 0: none
     keep_location: bool = False  # where a member sends a client; not a conf's: clients know it
 
 

@@ -106,6 +106,7 @@ class WebSite:
         )
         groups = {name: group.all for name, group in databases.groups.items()}
         clusters = {**self._fanout.clusters, **groups}
+        caches = resources.AnswerCaches()
         resources.register(
             self._wasc,
             settings,
@@ -115,12 +116,14 @@ class WebSite:
             clusters,
             lambda: self._fanout.origins,
             self._flights,
+            caches,
         )
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
         mounts = Mounts(settings.routes, self._apps)
         self._reverse_proxy: ReverseProxy | None = None
         if mounts.clusters:
             self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
+            caches.stores = self._reverse_proxy.stores
         self._forward_proxy: ForwardProxy | None = None
         if settings.forwarding is not None:
             self._forward_proxy = ForwardProxy(loop, settings.forwarding, pseudonym(settings))

@@ -29,6 +29,8 @@ from skitai.engine import Waiter
 
 from .admission import Admission
 from .handoff import Handoff
+from .lull import Lull
+from .runner import Runner, give_way
 from .slots import TICK, Slots
 
 log = logging.getLogger(__name__)
@@ -65,24 +67,6 @@ class Waitable(Protocol):
     @property
     def is_given_up(self) -> bool:
         """Nobody may wait for it any more."""
-
-
-class Runner:
-    """One handler thread. `wake` is released to let it go on; `job` is what to do then."""
-
-    __slots__ = ("_threads", "is_started", "job", "number", "wake")
-
-    def __init__(self, threads: HandlerThreads, number: int) -> None:
-        self._threads = threads
-        self.number = number
-        self.is_started = False
-        self.job: Job | None = None
-        self.wake = threading.Lock()
-        self.wake.acquire()
-
-    def release(self) -> None:
-        """`Waiter.release`: the replies are in. On the loop."""
-        self._threads._resume(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +112,7 @@ class HandlerThreads:
         self._released: list[Runner] = []
         self._is_flushing = False
         self._is_ticking = False
-        # Looking for a moment without work: the loop's alone.
-        self._is_looking = False
-        self._news = 0  # jobs and replies that have come, ever
-        self._news_seen = 0
+        self._lull = Lull(loop, self._start_held)
 
     # --- called on the loop ---
 
@@ -154,12 +135,12 @@ class HandlerThreads:
     def submit(self, job: Job) -> None:
         """Run a job when a slot is free."""
         self._fresh.append(job)
-        self._news += 1
+        self._lull.news += 1
         self._flush_soon()
 
     def landed(self, call: Waitable) -> None:
         """A reply was appended to `call`: release whoever waits for it, if it has enough."""
-        self._news += 1
+        self._lull.news += 1
         call = call.bundle or call
         if call.landed < call.wanted:  # see `Waitable`: whoever waits has not enough
             return
@@ -201,7 +182,7 @@ class HandlerThreads:
         if pending:
             self._tick_soon()
         if is_held:
-            self._look_soon()
+            self._lull.look()
 
     def _tick_soon(self) -> None:
         if not self._is_ticking:
@@ -221,31 +202,18 @@ class HandlerThreads:
         self._wake(woken)
         self._tick_soon()
         if is_held:
-            self._look_soon()
+            self._lull.look()
 
-    def _look_soon(self) -> None:
-        """A job is held back: start it when there is nothing else to do."""
-        if not self._is_looking:
-            self._is_looking = True
-            self._news_seen = -1  # at least two passes of the loop, so that it has read in between
-            self._loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        self._is_looking = False
-        is_idle = self._news == self._news_seen
-        self._news_seen = self._news
+    def _start_held(self, is_lull: bool) -> bool:
+        """Start a job that is held back, if nothing else is to be done. Whether some are left."""
         with self._lock:
-            if not self._is_held():
-                return
             woken: list[Runner] = []
-            if is_idle:
+            if is_lull and self._is_held():
                 self.admission.idle(self._parked)
                 woken = self._grant()
             is_held = self._is_held()
         self._wake(woken)
-        if is_held:
-            self._is_looking = True
-            self._loop.call_soon(self._look)
+        return is_held
 
     def _try_again(self) -> None:
         self._maximum = self._configured
@@ -254,7 +222,7 @@ class HandlerThreads:
     def on_loop(self) -> None:
         """A thread that is out of time found no slot, or one left a job: a `LoopTask`."""
         self._tick_soon()
-        self._look_soon()
+        self._lull.look()
 
     # --- called on a handler thread ---
 
@@ -318,6 +286,8 @@ class HandlerThreads:
     def _work(self, runner: Runner) -> None:
         """The life of one thread."""
         self._current.runner = runner
+        if self.slots.adaptive:
+            give_way()
         while self._wait_for_job(runner):
             job, runner.job = runner.job, None
             while job is not None:
@@ -396,7 +366,7 @@ class HandlerThreads:
         elif self._count < self._maximum:
             self._count += 1
             self._numbers += 1
-            runner = Runner(self, self._numbers)
+            runner = Runner(self._numbers, self._resume)
         else:
             return None
         runner.job = self._jobs.popleft()

@@ -36,6 +36,14 @@ CACHE_ENTRIES = 200
 CACHE_SIZE = 64 * 1024 * 1024  # bytes
 
 
+class NoCaches:
+    """`was.cachefs` where nothing is passed on."""
+
+    def status(self) -> dict[str, Any]:
+        """See `skitai.resources`."""
+        return {}
+
+
 class Worker:
     """An `Engine`, and a loop for what is async.
 
@@ -57,6 +65,7 @@ class Worker:
         self.wasc = Wasc(self, server, sessions)
         self._cache = Memory(CACHE_ENTRIES, CACHE_SIZE)
         self.wasc.register("rcache", self._cache)
+        self.wasc.register("cachefs", NoCaches())
         app.start(self.wasc)
 
     def enter(self) -> None:

@@ -58,6 +58,7 @@ class Sites:
             "acl jeans hdr(host),field(1,:) -i www.jeans.com": "acl jeans hdr(host),field(1,:) -i"
             " www.jeans.com 127.0.0.1",  # for the load
             "inter 2s": "inter 100ms",
+            "hard-stop-after 30s": "hard-stop-after 100ms",
         }
         self.conf = home.root / "haproxy.cfg"
         self.conf.write_text(sample("haproxy/haproxy.cfg", changes))

@@ -71,7 +71,7 @@ def hello(was):
 @dataclass(frozen=True)
 class Site:
     """proxy: reaches this machine, by its conf. strict: does not, and is the default but for that.
-    locked: wants a password.
+    locked: wants a password. sealed: is asked by HTTPS.
     """
 
     plain: Server
@@ -79,6 +79,7 @@ class Site:
     proxy: Server
     strict: Server
     locked: Server
+    sealed: Server
     authority: Path  # PEM
 
     def url(self, path: str = "/echo") -> str:
@@ -113,7 +114,10 @@ def site(shared_home: Home) -> Site:
         routes=own,
         more=f"{here}proxy_auth = hans:secret-1 eva:secret-2\nproxy_allow = 127.0.0.0/24",
     )
-    return Site(plain, secure, proxy, strict, locked, pem)
+    sealed = shared_home.serve(
+        "sealed", apps={"own.py": OWN}, routes=own, more=f"{here}ssl = yes", sections=section
+    )
+    return Site(plain, secure, proxy, strict, locked, sealed, pem)
 
 
 def ask(server: Server, head: str, source: str = "127.0.0.1") -> tuple[int, bytes]:
@@ -150,6 +154,8 @@ def test_who_is_not_allowed_is_refused(site: Site, source: str) -> None:
     assert asked(site.plain) == before
 
 
+@pytest.mark.skipif(shutil.which("ip") is None, reason="there is no ip, of iproute2")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_a_foreign_machine_is_refused(home: Home) -> None:
     """One in a network namespace of its own, with an address that is not of this machine."""
     namespace, port = f"skitai-{free_port()}", free_port()
@@ -375,6 +381,18 @@ def test_curl(site: Site, way: str) -> None:
         assert ran.stdout.endswith((" 502", " 503"))
     else:
         assert ran.stdout.startswith('["GET","/echo"')
+        assert ran.stdout.endswith(" 200")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_a_proxy_that_is_asked_by_https(site: Site) -> None:
+    """TLS within TLS, and plain HTTP within TLS: what the password travels by is sealed."""
+    pem = str(site.authority)
+    curl = ["curl", "-s", "-m", "60", "--cacert", pem, "--proxy-cacert", pem, "-w", " %{http_code}"]
+    proxy = ["-x", f"https://localhost:{site.sealed.port}"]
+    for url in (site.url(), site.secure_url()):
+        ran = subprocess.run([*curl, *proxy, url], capture_output=True, text=True, timeout=PATIENCE)
+        assert ran.stdout.startswith('["GET","/echo"'), ran
         assert ran.stdout.endswith(" 200")
 
 

@@ -22,14 +22,14 @@ ROTATIONS = 10
 class Rotated:
     """A server whose certificate tells by a name which one it is."""
 
-    def __init__(self, home: Home, app: str = HELLO, **values: object) -> None:
+    def __init__(self, home: Home, app: str = HELLO, more: str = "") -> None:
         self.home = home
         self.authority = trustme.CA()
         self.context = trusting(self.authority)
         self.file = home.etc / "cert/web.pem"
         self.renew("first.example")
         self.server: Server = home.serve(
-            "web", apps={"webapp.py": app}, more="ssl = yes", sections=SECTION, **values
+            "web", apps={"webapp.py": app}, more=f"ssl = yes\n{more}", sections=SECTION
         )
 
     def renew(self, name: str, days: float = 365) -> None:
@@ -101,6 +101,16 @@ def test_what_is_over_is_served_all_the_same(home: Home) -> None:
     bold = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     bold.check_hostname, bold.verify_mode = False, ssl.CERT_NONE
     assert fetch(site.server.port, bold, "/hello").text == "hello"
+
+
+def test_who_stops_in_its_handshake_holds_up_no_end(home: Home) -> None:
+    """It could not have asked for anything yet."""
+    site = Rotated(home, more="header_timeout = 1h\ndrain_timeout = 1h")
+    with site.server.raw() as idle:
+        idle.sendall(b"\x16\x03\x01")
+        wait_until(lambda: site.server.status().workers[0].connections == 1, "it is accepted")
+        assert site.server.stop(signal.SIGQUIT) == 0
+    assert "cut off" not in site.server.log()
 
 
 # What goes well

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import threading
@@ -68,7 +69,11 @@ class RawClient:
 
     def close(self) -> None:
         if self._sender is not None:
-            self.sock.shutdown(socket.SHUT_RDWR) if self._sender.is_alive() else None
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)  # a sender that still waits is to end
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:  # the server was quicker
+                    raise
             self._sender.join(PATIENCE)
             assert not self._sender.is_alive()
         self._file.close()

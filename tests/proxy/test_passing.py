@@ -152,6 +152,9 @@ BEHAVIOURS = {
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"2\r\nok\r\n0\r\n\r\n"
     ),
+    "coded": answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    "folded": answers(b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok"),
+    "bare-lf": answers(b"HTTP/1.1 200 OK\r\nX: a\nY: b\r\nContent-Length: 2\r\n\r\nok"),
     "no-number": answers(b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"),
     "bad-name": answers(b"HTTP/1.1 200 OK\r\nX Y: 1\r\nContent-Length: 2\r\n\r\nok"),
     "nul": answers(b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 2\r\n\r\nok"),
@@ -262,6 +265,8 @@ def test_prefix_ends_at_a_segment(client: RawClient, member: PlainMember, target
         "/viewinfo/fine#/x",
         "/whole/../fine",
         "/whole%2ffine",
+        'http://a",for="10.0.0.1/viewinfo/fine',
+        "http://a b/viewinfo/fine",
         "/viewinfo/%ff",
     ],
 )
@@ -656,7 +661,7 @@ def test_hash_goes_by_the_clients_address(server: Server) -> None:
     "path",
     [
         *("garbage", "two-lengths", "both", "no-number", "bad-name", "nul", "flood"),
-        *("closes-header", "unasked-upgrade"),
+        *("closes-header", "unasked-upgrade", "coded", "folded", "bare-lf"),
     ],
 )
 def test_malformed_answer_is_a_502(client: RawClient, path: str) -> None:

@@ -30,7 +30,10 @@ INNER = {
     Wasc: {"cleanup"},
 }  # fmt: skip
 # Registered by the worker, or set when it is made.
-REGISTERED = {"apps", "clusters", "httpserver", "lifetime", "logger", "queue", "rcache", "threads"}
+REGISTERED = {
+    *("apps", "cachefs", "clusters", "httpserver", "lifetime", "logger", "queue", "rcache"),
+    "threads",
+}
 
 
 def documented(heading: str) -> set[str]:

@@ -1028,7 +1028,7 @@ def test_an_endless_stream_is_not_overdue() -> None:
 
     async def test() -> None:
         async with site_of() as site:
-            overdue = Overdue(site.loop, 0.001, 2, site.connections, site.tasks)
+            overdue = Overdue(site.loop, 0.001, lambda: 0.001, 2, site.connections, site.tasks)
             client = await site.ask(events)
             await client.read_until(b"first")
             overdue.watch(told.append)

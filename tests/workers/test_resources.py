@@ -92,7 +92,19 @@ members = 127.0.0.1:BACK 3
 [@dead]
 members = 127.0.0.1:DEAD
 """
-PARTS = ["apps", "clusters", "httpserver", "lifetime", "queue", "rcache", "searcher", "threads"]
+PARTS = sorted(
+    [
+        "apps",
+        "clusters",
+        "httpserver",
+        "lifetime",
+        "queue",
+        "rcache",
+        "cachefs",
+        "searcher",
+        "threads",
+    ]
+)
 
 
 def serve(home: Home, back: int) -> Server:

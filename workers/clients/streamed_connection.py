@@ -26,6 +26,7 @@ HEADER_MAX = 256 * 1024  # bytes of a response header, interim responses before 
 BODILESS = frozenset({204, 304})  # RFC 9110 section 6.4.1
 
 _KEEP_ALIVE = len("keep-alive")
+_TRANSFER_ENCODING = len("transfer-encoding")
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -256,7 +257,7 @@ class StreamedConnection(asyncio.Protocol):
             self._has_surplus = True
         except httptools.HttpParserError as error:
             if not self._is_whole:
-                self._break(f"sent something that is not HTTP: {error}")
+                self._break(f"sent something that is not HTTP: {error.__context__ or error}")
                 return
             self._has_surplus = True
         # Only now, with all of `data` parsed, may the connection go to somebody else.
@@ -308,8 +309,12 @@ class StreamedConnection(asyncio.Protocol):
                 self._answer.trailers.append((name, value))
             return
         self._fields.append((name, value))
-        if len(name) == _KEEP_ALIVE and name.lower() == b"keep-alive":
+        length = len(name)
+        if length == _KEEP_ALIVE and name.lower() == b"keep-alive":
             self.keepalive = _keepalive(value)
+        elif length == _TRANSFER_ENCODING and _is_coded(name, value):
+            # Whoever gets it without this field would take the coded body for the body.
+            raise ValueError("a transfer coding that was not asked for")
 
     def on_headers_complete(self) -> None:
         code = self._parser.get_status_code()
@@ -401,6 +406,10 @@ def is_framed(fields: Fields) -> bool:
         if lower == b"transfer-encoding" and b"chunked" in value.lower():
             return True
     return False
+
+
+def _is_coded(name: bytes, value: bytes) -> bool:
+    return name.lower() == b"transfer-encoding" and value.strip(b" \t").lower() != b"chunked"
 
 
 def _keepalive(value: bytes) -> float | None:

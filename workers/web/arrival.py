@@ -257,29 +257,35 @@ class Arrival:
     def on_message_complete(self) -> None:
         if self._is_body_apart:
             return
-        keep_alive = self.parser.should_keep_alive()
-        sink, request = self._sink, self._begun
-        if sink is not None:
-            if request is None and self._streamed is not None:
-                self._end_streamed(self._streamed, keep_alive)
-                return
-            request = request or self._request()
-            request.taken = monotonic()
-            if sink.finish(request):
-                sink = None
-            self._sink = self._streamed = self._begun = None
-        self.is_receiving = False
-        self.continue_due = False
-        self.size = 0
-        self._owner.arrived(request or self._request(), keep_alive, sink)
+        if self._sink is None:
+            self.is_receiving = False
+            self.continue_due = False
+            self.size = 0
+            self._owner.arrived(self._request(), self.parser.should_keep_alive(), None)
+        else:
+            self._body_complete(self._sink)
 
-    def _end_streamed(self, streamed: StreamedSink, keep_alive: bool) -> None:
-        self._sink = self._streamed = None
+    def _body_complete(self, sink: BodySink) -> None:
+        keep_alive = self.parser.should_keep_alive()
+        streamed, request = self._streamed, self._begun
+        if streamed is not None and request is None:  # which has been handed over
+            self._sink = self._streamed = None
+            self._over()
+            streamed.end()
+            self._owner.passed_on(keep_alive)
+            return
+        request = request or self._request()
+        request.taken = monotonic()
+        is_complete = sink.finish(request)
+        self._sink = self._streamed = self._begun = None
+        self._over()
+        self._owner.arrived(request, keep_alive, None if is_complete else sink)
+
+    def _over(self) -> None:
+        """The request is here."""
         self.is_receiving = False
         self.continue_due = False
         self.size = 0
-        streamed.end()
-        self._owner.passed_on(keep_alive)
 
     def _request(self) -> Request:
         """What its header says."""

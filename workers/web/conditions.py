@@ -14,7 +14,7 @@ from skitai.request import Request
 _TAG = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-def status(request: Request, etag: bytes, modified: int) -> int:
+def status(request: Request, etag: bytes, modified: float) -> int:
     """200, 304 for a client that has it already, or 412, in the order of section 13.2.2.
 
     modified: seconds since the epoch.
@@ -51,7 +51,7 @@ def _names(value: bytes, etag: bytes, *, weak: bool) -> bool:
     return any(tag == etag and (weak or not mark) for mark, tag in _TAG.findall(value))
 
 
-def _date_is_before(value: bytes | None, modified: int) -> bool:
+def _date_is_before(value: bytes | None, modified: float) -> bool:
     date = _date(value)
     return date is not None and date < modified
 

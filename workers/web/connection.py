@@ -4,6 +4,10 @@ Runs on the loop; the only code that touches a client's socket. Its law:
 
 - A handler gets complete requests only. Until a request is complete its client costs memory
   (and disk, for an upload) within the limits, never a handler thread.
+- A request that is passed on to a member is the exception: it is taken in hand with its header,
+  and its body goes through `Request.incoming` as it comes. Whoever answers it is `passing`, and
+  hears of the client's pace and end. A response that begins before the body is here is the last.
+- A transport that was given away (`switch`) is not touched any more, but to abort it.
 - Responses leave in the order of the requests. Of several requests that a client sends at once
   (pipelining) one is in hand, the others wait here parsed, and reading stops meanwhile. One whose
   body is still being stored waits here too, and those behind it.

@@ -26,7 +26,6 @@ from skitaid.workers.clients.dial import Address
 from skitaid.workers.clients.http_connection import HttpConnection
 from skitaid.workers.clients.keeper import ConnectionKeeper
 from skitaid.workers.settings import (
-    CONNECTIONS_MAX,
     ClientLimits,
     ClientTls,
     Forwarding,
@@ -45,8 +44,9 @@ from .forwarded import Proxies
 from .framing import Framing
 from .mounts import Proxied
 from .proxy_body import PassedBody
-from .proxy_call import Passed, ProxyCall
+from .proxy_call import ProxyCall
 from .proxy_fields import Apart
+from .proxy_passed import Passed
 from .proxy_upstream import Upstream
 
 CONNECT_TIMEOUT = 10.0  # seconds for name, TCP and TLS; servers are far, unlike members
@@ -70,7 +70,6 @@ class ForwardProxy:
         loop: asyncio.AbstractEventLoop,
         settings: Forwarding,
         pseudonym: bytes,
-        max_connections: int = CONNECTIONS_MAX,
     ) -> None:
         """pseudonym: how this server signs in Via."""
         self._loop = loop
@@ -79,7 +78,6 @@ class ForwardProxy:
         self._credentials = [each.encode() for each in settings.credentials]
         self._names = forward_names.names(settings.destinations)
         self._pseudonym = pseudonym
-        self._max_connections = max_connections
         self._contexts = Contexts()
         self._origins: dict[tuple[str, int, bool], Upstream] = {}
 
@@ -261,7 +259,6 @@ class ForwardProxy:
             target.is_tls,
             "p2c",
             "",
-            max_connections=self._max_connections,
             limits=limits,
             passing=RULES,
         )

@@ -62,6 +62,11 @@ def read(fields: list[tuple[bytes, bytes]], version: str) -> Framing:
     return Framing(length, is_chunked, wants_continue, sent_id)
 
 
+def is_host(value: bytes) -> bool:
+    """Whether it is a name or an address, with a port or without: nothing that needs quotes."""
+    return _HOST.fullmatch(value) is not None
+
+
 def _check_coding(value: bytes, version: str) -> None:
     """Raises Refusal for all but chunked (RFC 9112 section 6.1)."""
     if version != "1.1":

@@ -29,8 +29,10 @@ from skitaid.workers.clients.streamed_connection import Answer, Fields, Streamed
 
 from . import answers, proxy_fields, proxy_response
 from .connection import ClientConnection
-from .mounts import Proxied
 from .proxy_body import PassedBody
+from .proxy_cache import Kept
+from .proxy_caching import Turn
+from .proxy_passed import Passed
 from .proxy_upstream import Upstream
 from .tunnel import Tunnel
 
@@ -41,64 +43,13 @@ _NONE = "No server can be reached that could answer this request."
 _LATE = "The server that was to answer this request has not done so in time."
 
 
-class Passed:
-    """The header of a request as members get it.
-
-    fields, method, version, proxied: what it was made of. host: the Host line, b"" for the
-    member's own. lines: all others, up to the framing of the body. upgrade: the other protocol that
-    is asked for, b"" for none. prefix: what was taken off the path.
-    """
-
-    __slots__ = (
-        "fields",
-        "host",
-        "lines",
-        "method",
-        "prefix",
-        "proxied",
-        "takes_trailers",
-        "upgrade",
-        "version",
-    )
-
-    def __init__(
-        self,
-        fields: Fields,
-        method: str,
-        version: str,
-        proxied: Proxied,
-        host: bytes,
-        lines: bytes,
-        upgrade: bytes,
-        takes_trailers: bool,
-        prefix: str,
-    ) -> None:
-        self.fields = fields
-        self.method = method
-        self.version = version
-        self.proxied = proxied
-        self.host = host
-        self.lines = lines
-        self.upgrade = upgrade
-        self.takes_trailers = takes_trailers
-        self.prefix = prefix
-
-    def is_of(self, request: Request, proxied: Proxied) -> bool:
-        """Whether the same would become of this request, from the same client."""
-        return (
-            self.fields == request.fields
-            and self.proxied is proxied
-            and self.method == request.method
-            and self.version == request.version
-        )
-
-
 class ProxyCall:
     """Answers the request in hand of `client`."""
 
     __slots__ = (
         "_body",
         "_client",
+        "_elapsed",
         "_framing",
         "_head",
         "_is_begun",
@@ -116,6 +67,7 @@ class ProxyCall:
         "_tried",
         "_tunnel",
         "_upstream",
+        "turn",
     )
 
     def __init__(
@@ -126,8 +78,13 @@ class ProxyCall:
         start: bytes,
         passed: Passed,
         body: PassedBody | None,
+        turn: Turn | None = None,
     ) -> None:
-        """start: the request line, and the lines that are this request's alone."""
+        """start: the request line, and the lines that are this request's alone.
+
+        turn: a cache that looks on.
+        """
+        self.turn = turn
         self._upstream = upstream
         self._client = client
         self._request = request
@@ -141,6 +98,7 @@ class ProxyCall:
         self._link: StreamedConnection | None = None  # to the member
         self._head: proxy_response.Head | None = None  # of the response, when it has begun
         self._framing = b""  # of the request's body, when that has begun
+        self._elapsed = 0.0  # seconds until the response began, if it was not whole then
         self._is_probe = False
         self._repeated = False
         self._is_begun = False
@@ -249,6 +207,8 @@ class ProxyCall:
             self._send_away()
 
     def client_slow(self, is_slow: bool) -> None:
+        if is_slow and self.turn is not None:
+            self.turn.release()
         if self._link is not None:
             if is_slow:
                 self._link.pause()
@@ -266,8 +226,15 @@ class ProxyCall:
             self._client.pass_interim(code, proxy_fields.interim(code, reason, fields))
 
     def received(self, answer: Answer, pieces: list[bytes], is_whole: bool) -> None:
-        head = self._head
+        head, turn = self._head, self.turn
         client, request = self._client, self._request
+        if turn is not None:
+            if head is None:
+                kept = turn.answered(answer.code, answer.reason, answer.fields, self._called())
+                if kept is not None:
+                    self._give(kept, turn, is_whole)
+                    return
+            turn.more(pieces, is_whole)
         if head is not None:
             data = head.framed(pieces, answer.trailers if is_whole else None)
         else:
@@ -282,6 +249,8 @@ class ProxyCall:
         self._link = None
         self._answered()
         client.passing = None
+        if turn is not None:
+            turn.over()
         if self._body is not None:
             self._body.leave()
         if not self._is_begun:
@@ -360,12 +329,24 @@ class ProxyCall:
             return b""
         return (self._passed.host or self._keeper.host_field)[6:-2]
 
+    def _give(self, kept: Kept, turn: Turn, is_whole: bool) -> None:
+        """Answer with what is kept, in place of what the member says."""
+        link, self._link = self._link, None
+        if link is not None and not is_whole:
+            link.abort()
+        self._answered()
+        self._client.passing = None
+        turn.over()
+        assert self._upstream.caching is not None
+        self._upstream.caching.give(self._client, self._request, kept)
+
     def _begin(self) -> None:
         """The response goes out before it is whole."""
         self._is_begun = True
+        now = time.monotonic()
+        self._elapsed = now - self._request.asked  # the rest may wait for a slow client
         if self._is_probe:  # a long response must not keep others from a member that is back
-            now = time.monotonic()
-            self._member.answered(now - self._request.asked, now)
+            self._member.answered(self._elapsed, now)
             self._member.load.in_flight += 1
 
     def _answered(self) -> None:
@@ -373,7 +354,7 @@ class ProxyCall:
             self._member.load.in_flight -= 1
         else:
             now = time.monotonic()
-            self._member.answered(now - self._request.asked, now)
+            self._member.answered(self._elapsed or now - self._request.asked, now)
 
     # --- failures ---
 
@@ -401,14 +382,21 @@ class ProxyCall:
 
     def _fail(self, status: int, reason: str) -> None:
         """The member's book knows already."""
-        client, request = self._client, self._request
+        client, request, turn = self._client, self._request, self.turn
         self._is_over = True
         client.passing = None
         if self._body is not None:
             self._body.leave()
         self._upstream.complain(request, reason)
+        kept = None
+        if turn is not None:
+            kept = turn.failed()
+            turn.over()
         if self._is_begun:
             client.abort()
+            return
+        if kept is not None and self._upstream.caching is not None:
+            self._upstream.caching.give(client, request, kept)
             return
         sentence = {502: _BAD, 503: _NONE, 504: _LATE}[status]
         fields = [("Content-Type", HTML)]
@@ -435,6 +423,8 @@ class ProxyCall:
                 self._member.unheard(self._is_probe, elapsed, now, random.random())
         if self._body is not None:
             self._body.leave()
+        if self.turn is not None:
+            self.turn.over()
 
     def _tunnel_ended(self) -> None:
         tunnel, self._tunnel = self._tunnel, None

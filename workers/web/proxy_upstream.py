@@ -22,6 +22,8 @@ from skitaid.workers.clients.names import Names
 from skitaid.workers.clients.streamed_connection import Fields, StreamedConnection
 from skitaid.workers.settings import HttpCluster
 
+from .proxy_cache import Store
+from .proxy_caching import Caching
 from .proxy_response import Known
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,8 @@ class Upstream:
     """rules: the conf's. fields_before: of the last answer. answered_before: what became of them,
     when they came twice in a row.
 
-    key: makes the values of sticky cookies, the same in all workers."""
+    key: makes the values of sticky cookies, the same in all workers. server: its name.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Upstream:
         cluster: Cluster,
         names: Names,
         key: bytes,
+        server: str = "",
     ) -> None:
         self.loop = loop
         self.name = conf.name
@@ -55,6 +59,9 @@ class Upstream:
         self._keepers: dict[ClusterMember, ConnectionKeeper[StreamedConnection]] = {}
         self._tokens: dict[str, ClusterMember] = {}  # of the members in `_open`
         self._open: list[ClusterMember] = []  # those who were asked when that was last looked at
+        self.caching: Caching | None = None
+        if self.rules.cache:
+            self.caching = Caching(loop, Store(self.rules.cache), server)
         self.fields_before: Fields = []
         self.answered_before: Known | None = None
         self._quiet_until = 0.0  # monotonic

@@ -20,11 +20,14 @@ from skitaid.workers.settings import Settings
 from . import answers, proxy_fields
 from .body import BodyOwner
 from .connection import ClientConnection
-from .framing import Framing
+from .framing import Framing, is_host
 from .mounts import Mounts, Proxied
 from .proxy_body import PassedBody
-from .proxy_call import Passed, ProxyCall
+from .proxy_cache import Store
+from .proxy_caching import Caching, Turn, with_conditions
+from .proxy_call import ProxyCall
 from .proxy_fields import Apart
+from .proxy_passed import Passed
 from .proxy_target import Odd, member_target
 from .proxy_upstream import Upstream
 
@@ -43,7 +46,9 @@ class ReverseProxy:
         key = blake2b("".join(settings.secure_keys[:1]).encode(), digest_size=32).digest()
         self._mounts = mounts
         self._upstreams = {
-            name: Upstream(loop, settings.http_clusters[name], clusters[name], names, key)
+            name: Upstream(
+                loop, settings.http_clusters[name], clusters[name], names, key, settings.name
+            )
             for name in mounts.clusters
         }
         self._pseudonym = pseudonym(settings)
@@ -70,6 +75,9 @@ class ReverseProxy:
         """Answer a request, now or later. Its path is decoded."""
         upstream = self._upstreams[proxied.cluster]
         authority, target = split_target(request.target)
+        if authority and not is_host(authority):
+            answers.error(client, request, 400, "The host in the target is no name and no address.")
+            return
         try:
             target = member_target(target, request.path, proxied.base, upstream.rules.keep_prefix)
         except Odd as error:
@@ -89,7 +97,10 @@ class ReverseProxy:
         )
         body = request.incoming
         assert body is None or type(body) is PassedBody
-        ProxyCall(upstream, client, request, start, passed, body).start()
+        if upstream.caching is None or passed.upgrade:
+            ProxyCall(upstream, client, request, start, passed, body).start()
+        else:
+            _by_cache(upstream.caching, upstream, client, request, start, passed, body)
 
     def _is_answered(self, client: ClientConnection, request: Request) -> bool:
         """Whether it goes no further than here."""
@@ -136,6 +147,7 @@ class ReverseProxy:
             upgrade,
             takes_trailers,
             prefix,
+            request.caller.host.encode() or host,
         )
 
     def _is_loop(self, fields: proxy_fields.Fields) -> bool:
@@ -143,6 +155,12 @@ class ReverseProxy:
         vias = [value for name, value in fields if name.lower() == b"via"]
         hops = b",".join(vias).split(b",")
         return any(self._pseudonym in hop.split(None, 2)[1:2] for hop in hops)
+
+    @property
+    def stores(self) -> dict[str, Store]:
+        """The caches, by the names of their clusters."""
+        found = {name: each.caching for name, each in self._upstreams.items()}
+        return {name: each.store for name, each in found.items() if each is not None}
 
     def close(self) -> None:
         """Close all connections to members. For the end of the worker."""
@@ -155,6 +173,34 @@ def pseudonym(settings: Settings) -> bytes:
     known = f"{socket.gethostname()} {settings.ip} {settings.port} {settings.name}"
     mark = blake2b(known.encode(), digest_size=4).hexdigest()
     return f"{settings.name}-{mark}".encode()
+
+
+def _by_cache(
+    caching: Caching,
+    upstream: Upstream,
+    client: ClientConnection,
+    request: Request,
+    start: bytes,
+    passed: Passed,
+    body: PassedBody | None,
+) -> None:
+    # All that a member is told beside the client's own fields: what is not in the key could be
+    # used to have an answer kept that is wrong for others.
+    key = b"%b %b%b" % (request.caller.scheme.encode(), passed.called, request.target)
+
+    def ask(turn: Turn | None, conditions: bytes | None) -> None:
+        lines = passed
+        if conditions is not None:
+            lines = passed.with_lines(with_conditions(passed.lines, conditions))
+        ProxyCall(upstream, client, request, start, lines, body, turn).start()
+
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        if body is None and request.method != "OPTIONS":
+            caching.answer(client, request, key, passed.prefix.encode(), ask)
+        else:
+            ask(None, None)
+    else:
+        ask(caching.changing(key), None)
 
 
 def _forwarded(client: ClientConnection, request: Request, host: bytes, apart: Apart) -> bytes:
