@@ -54,6 +54,7 @@ class Wasc:
         self.sessions = sessions
         self.logger = logging.getLogger("skitai.app")
         self._registered: dict[str, Any] = {}
+        self.starts_traces = False  # see `Errand`
         # For the worker: what `was.status()` says of the whole server; None: nobody knows.
         self.whole_status: Callable[[], Coroutine[Any, Any, dict[str, Any]]] | None = None
 

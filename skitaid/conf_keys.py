@@ -158,6 +158,7 @@ SERVER = (
     Key("keepalive_timeout", values.seconds(0.01), f"{_LIMITS.keepalive_timeout:g}", "idle time"),
     Key("request_timeout", values.seconds(0), f"{_WORKER.request_timeout:g}", "then 503; 0: never"),
     Key("slow_request", values.seconds(0), f"{_WORKER.slow_request:g}", "is logged; 0: none is"),
+    Key("otel", values.switch, "no", "traces are exported by OpenTelemetry"),
     Key("drain_timeout", values.seconds(0), f"{_WORKER.drain_timeout:g}", "for a leaving worker"),
     Key("worker_timeout", values.seconds(0), f"{_WORKER.worker_timeout:g}", "then it is replaced"),
     Key("boot_timeout", values.seconds(0), "60", "from a worker's fork to its being ready"),

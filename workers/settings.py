@@ -276,6 +276,7 @@ class Settings:
     forwarding: Forwarding | None = None  # None: this is no forward proxy
     tls: Tls | None = None
     request_timeout: float = 0.0  # seconds for a handler, then 503; 0: as long as it takes
+    otel: bool = False  # traces are exported, as OpenTelemetry's environment variables say
     slow_request: float = 1.0  # seconds; a request that takes longer is logged; 0: none is
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`
     worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never

@@ -93,9 +93,11 @@ class WebSite:
         self._threads = HandlerThreads(
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
-        databases = Databases(loop, settings.database_clusters, f"skitai {settings.name}")
         pen = Pen(lone_pages() if scoreboard is None else scoreboard.ledger[ordinal])
         self._tally = Tally(self._slot, pen, access_log)
+        databases = Databases(
+            loop, settings.database_clusters, f"skitai {settings.name}", self._tally.member
+        )
         self._fanout = Fanout(
             loop, settings.http_clusters, self._threads.landed, databases, self._tally.member
         )
@@ -116,6 +118,7 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
+        self._wasc.starts_traces = settings.otel
         groups = {name: group.all for name, group in databases.groups.items()}
         clusters = {**self._fanout.clusters, **groups}
         caches = resources.AnswerCaches()
@@ -187,7 +190,9 @@ class WebSite:
             self._tell,
         )
         if scoreboard is not None:
-            self._dispatcher.own = self.desk.pages(scoreboard, self._dispatcher.run)
+            self._dispatcher.own = self.desk.pages(
+                scoreboard, self._dispatcher.run, self._dispatcher.send
+            )
             self._wasc.whole_status = self.desk.whole_status
         if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
@@ -285,6 +290,10 @@ class WebSite:
         counts = self._threads.counts()
         return Handlers(counts.running, counts.parked, counts.queued)
 
+    def clear_cache(self) -> None:
+        """Forget all results that are kept."""
+        self._flights.store.clear()
+
     def in_hand(self) -> list[InHand]:
         """Each with its age and what it is doing. From any thread."""
         return in_hand.records(self._connections.in_hand(), self._dispatcher.tasks)
@@ -318,6 +327,7 @@ class WebSite:
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
+        self.desk.close()
         self._uploads.close()
 
     def _connection(self, client: str) -> ClientConnection:

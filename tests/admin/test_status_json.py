@@ -54,6 +54,13 @@ def slow(was):
     return was.lb("back/hello/2", method="GET").getwait(timeout=2).data
 
 
+@app.route("/sql")
+def sql(was):
+    s = was.db("@db")
+    s.execute("select 1")
+    return str(int(s.getwait(timeout=2).status))
+
+
 @app.route("/rpc/add")
 def add(was, a, b):
     return a + b
@@ -67,6 +74,7 @@ def server(shared_home: Home) -> Server:
     port = shared_home.write_conf("web")
     shared_home.write_app("webapp.py", APP)
     members = f"[@back]\nmembers = 127.0.0.1:{port}, 127.0.0.1:1\n"
+    members += "[@db]\ntype = postgresql\nmembers = 127.0.0.1:1/shop/clerk/secret\n"
     return shared_home.serve(
         "web",
         apps={"webapp.py": APP},
@@ -159,6 +167,20 @@ def test_members_are_told_with_their_state(server: Server) -> None:
     assert dead["ejections"] >= dead["ejected_by"] > 0
     assert "127.0.0.1:1" in dead["last_error"]
     assert dead["pool"]["idle"] == 0
+
+
+def test_databases_are_told_like_clusters(server: Server) -> None:
+    """Without passwords."""
+    assert server.get("/sql").text == "0"
+
+    document = look(server, "status.json")
+    (cluster,) = document.json()["databases"]
+
+    (member,) = cluster["members"]
+    assert (cluster["name"], member["requests"], member["failures"]) == ("db", 1, 1)
+    assert member["last_error"]
+    assert member["pool"]["cap"] > 0
+    assert "secret" not in document.text
 
 
 def test_a_slow_request_is_told_with_what_it_waited_for(server: Server) -> None:

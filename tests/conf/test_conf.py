@@ -225,6 +225,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     keepalive_timeout = 10s
     request_timeout = 20
     slow_request = 500
+    otel = yes
     drain_timeout = 0
     access_log = no
     log_format = json
@@ -239,7 +240,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     assert (settings.port, settings.processes, settings.drain_timeout) == (80, 2, 0.0)
     assert settings.worker == worker.Settings(
         name="shop",
-        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:44"),),
+        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:45"),),
         ip="::1",
         port=80,
         threads=3,
@@ -260,6 +261,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
         forwarding=worker.Forwarding(),
         request_timeout=20.0,
         slow_request=500.0,
+        otel=True,
         logs=worker.Logs(str(home / "var/servers/web/logs"), False, "json", "size", 1024**2, 7),
         drain_timeout=0.0,
     )

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol
 
 import msgspec
 
 from skitai.app import Application
+from skitai.request import Request
 from skitaid.workers import control
 from skitaid.workers.awaiting import AnyCoroutine
 from skitaid.workers.clients.cluster import Cluster
@@ -26,10 +28,11 @@ from skitaid.workers.web.mounts import Mounts
 
 from . import report
 from .cache_counts import CacheCounts
-from .document import InFlight
+from .console import Console
+from .document import InFlight, SlowRequest
 from .errors import Errors
 from .inquiries import Inquiries
-from .pages import AdminPages, Page
+from .pages import AdminPages, Page, Send
 from .reporter import Reporter
 from .slow import Slow
 from .status import StatusOf
@@ -52,6 +55,14 @@ class Worker:
     registered: Callable[[], dict[str, Any]]
 
 
+class Export(Protocol):
+    """`otel.Export`, which is imported only if it is wanted."""
+
+    def note(self, request: Request, told: SlowRequest) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Desk:
     """Of one worker."""
 
@@ -71,7 +82,10 @@ class Desk:
         self._ordinal = ordinal
         self._tally = tally
         self._worker = worker
-        self._slow = Slow(tally, ordinal, settings.slow_request)
+        self._tell_master = tell_master
+        self._export = _export(settings, worker.version)
+        each = None if self._export is None else self._export.note
+        self._slow = Slow(tally, ordinal, settings.slow_request, each)
         self._cache_counts = CacheCounts(tally.pen, worker.cache)
         self._steps = Steps(loop, tally.pen, tally.slot, self._now_and_then)
         self.inquiries = Inquiries(loop, tell_master)
@@ -89,9 +103,9 @@ class Desk:
         )
 
     def pages(
-        self, scoreboard: Scoreboard, run: Callable[[AnyCoroutine], None]
+        self, scoreboard: Scoreboard, run: Callable[[AnyCoroutine], None], send: Send
     ) -> Mapping[str, Page]:
-        """The admin pages by their paths. run: see `AdminPages`."""
+        """The admin pages by their paths. run, send: see `AdminPages`."""
         self.status = StatusOf(
             self._settings,
             self._worker.version,
@@ -103,7 +117,11 @@ class Desk:
             self._worker.registered,
         )
         series = self._tally.route("admin", "", "", "")
-        return AdminPages(self._loop, self._settings.admin, self.status, run, series).pages()
+        console = Console(
+            self._loop, self._settings, self.status.status, self._stacks, self._tell_master
+        )
+        admin = self._settings.admin
+        return AdminPages(self._loop, admin, self.status, console, run, send, series).pages()
 
     async def whole_status(self) -> dict[str, Any]:
         """For `was.status()`. After `pages`."""
@@ -130,6 +148,17 @@ class Desk:
             case control.Stacks():  # asked for by a signal, see `Watchdog`
                 raise AssertionError("stacks are told while the loop hangs, so not by it")
 
+    async def _stacks(self) -> list[tuple[int, str | None]]:
+        """Of each worker, None if it gives no answer."""
+        answers = await self.inquiries.ask(control.Stacks())
+        told = {ordinal: data.decode("utf-8", "replace") for ordinal, data in answers.told.items()}
+        return sorted({**dict.fromkeys(answers.silent), **told}.items())
+
+    def close(self) -> None:
+        """All is over: hand out what is still to be told to others."""
+        if self._export is not None:
+            self._export.close()
+
     def _in_hand(self) -> list[InFlight]:
         return [
             InFlight(
@@ -154,3 +183,10 @@ class Desk:
     def _now_and_then(self) -> None:
         self._slow.forget_old()
         self._note()
+
+
+def _export(settings: Settings, version: str) -> Export | None:
+    if not settings.otel:
+        return None
+    export: Export = import_module(f"{__package__}.otel").export(settings.name, version)
+    return export

@@ -170,7 +170,7 @@ class Wait(msgspec.Struct, frozen=True):
     seconds: float
     status: str  # "normal", "failed", "timeout", "not_connected"; "cancelled": nobody waited; "":
     # it was passed on to that member, and has the answer's own status
-    code: int | str  # of HTTP; 0 if there was none; of SQL if the database has refused
+    code: int | str  # of HTTP, or of SQL (SQLSTATE); 0 if there was none
 
 
 class SlowRequest(msgspec.Struct, frozen=True):

@@ -47,8 +47,14 @@ class Reporter:
             queued=handlers.queued,
             cpu=time.process_time(),
             rss=resident(),
-            clusters=[self._cluster(each, now) for each in self.clusters.values()],
-            databases=[],
+            clusters=[
+                self._cluster(self.clusters[each.name], each.balance, now)
+                for each in self.settings.http_clusters.values()
+            ],
+            databases=[
+                self._cluster(self.clusters[each.name], each.balance, now)
+                for each in self.settings.database_clusters.values()
+            ],
             cache=_cache(self.cache()),
             slow=self.slow.book(),
             errors=self.errors.book(),
@@ -58,8 +64,7 @@ class Reporter:
             tls=_certificates(self.settings.tls),
         )
 
-    def _cluster(self, cluster: ClusterAtWork, now: float) -> ClusterReport:
-        balance = self.settings.http_clusters[cluster.name].balance
+    def _cluster(self, cluster: ClusterAtWork, balance: str, now: float) -> ClusterReport:
         left = cluster.budget.left(now)
         return ClusterReport(cluster.name, balance, left, reports(cluster.members))
 

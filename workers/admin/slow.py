@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from bisect import insort
+from collections.abc import Callable
 
 from skitai.errand import Waited, trace_of
 from skitai.request import Request
@@ -17,6 +18,8 @@ from skitaid.workers.ledger import Key
 from skitaid.workers.tally import NEVER, Tally
 
 from .document import SlowRequest, Wait
+
+Each = Callable[[Request, SlowRequest], None]
 
 KEPT = 50
 FORGOTTEN_AFTER = 900.0  # seconds
@@ -33,8 +36,14 @@ def own(told: SlowRequest) -> float:
 class Slow:
     """The book of one worker."""
 
-    def __init__(self, tally: Tally, ordinal: int, log_from: float) -> None:
-        """log_from: seconds from which on a request is logged; 0.0: none is."""
+    def __init__(
+        self, tally: Tally, ordinal: int, log_from: float, each: Each | None = None
+    ) -> None:
+        """log_from: seconds from which on a request is logged; 0.0: none is.
+
+        each: is told of all requests, slow or not; None: nobody wants to know.
+        """
+        self._each = each
         self._tally = tally
         self._ordinal = ordinal
         self._log_from = log_from or NEVER
@@ -45,6 +54,8 @@ class Slow:
     def note(self, request: Request, key: Key, status: int, now: float) -> None:
         """A request is over that may be one of the slowest."""
         told = self._tell(request, key, status, now)
+        if self._each is not None:
+            self._each(request, told)
         if own(told) >= self._log_from:
             log.warning("%s", line(told))
         insort(self._book, told, key=own)
@@ -64,7 +75,7 @@ class Slow:
 
     def _set_bar(self) -> None:
         lowest = own(self._book[0]) if len(self._book) >= KEPT else 0.0
-        self._tally.slow_from = min(lowest, self._log_from)
+        self._tally.slow_from = 0.0 if self._each is not None else min(lowest, self._log_from)
 
     def _tell(self, request: Request, key: Key, status: int, now: float) -> SlowRequest:
         began, taken, started = request.began, request.taken, request.started

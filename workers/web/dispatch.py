@@ -190,6 +190,10 @@ class Dispatcher:
         request.series = self._of_documents
         self._threads.submit(RpcCall(connection, request, self._methods, self._context))
 
+    def send(self, connection: ClientConnection, request: Request, stream: Stream) -> None:
+        """Answer with a stream of the server's own, of the type that its response says."""
+        self._start_stream(connection, request, "", stream, "the server")
+
     def _start_stream(
         self, connection: ClientConnection, request: Request, kind: str, stream: Stream, name: str
     ) -> None:
