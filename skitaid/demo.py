@@ -7,6 +7,7 @@ package's `examples/demo`, so they can be read and changed where they stand.
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import sys
 import tempfile
@@ -37,6 +38,7 @@ ip = {host}
 port = {port}
 processes = 2
 threads = 4
+admin_password = {password}
 
 [routes:line]
 / = {apps}/static
@@ -73,7 +75,10 @@ Four servers run: web asks {members}. From another terminal:
   map-reduce: all three members at once, their answers merged
     curl -s 'localhost:{port}/search?keyword=Beethoven'
 
-{databases}  kill a member's worker, then stop its master, and search again; or just stop it
+{databases}  the status page: sign in as admin, with the password {password}
+    http://localhost:{port}/skitai/status
+
+  kill a member's worker, then stop its master, and search again; or just stop it
     kill -9 {worker}; kill {master}
     {skitaid} stop s2
 
@@ -106,10 +111,12 @@ def run(port: int) -> int:
     """
     ports = range(port, port + 1 + len(MEMBERS))
     _check_ports(ports)
+    password = secrets.token_hex(4)
     with tempfile.TemporaryDirectory(prefix="skitai-demo-") as home, demo_databases.running() as db:
-        paths = _lay_out(Path(home), ports, db)
+        paths = _lay_out(Path(home), ports, db, password)
         reader, writer = os.pipe()
-        threading.Thread(target=_announce, args=(reader, paths, port, db), daemon=True).start()
+        news = (reader, paths, port, db, password)
+        threading.Thread(target=_announce, args=news, daemon=True).start()
         return command.run(paths, Notify(writer))
 
 
@@ -124,14 +131,21 @@ def _check_ports(ports: range) -> None:
             ) from None
 
 
-def _lay_out(home: Path, ports: range, db: Databases) -> Paths:
+def _lay_out(home: Path, ports: range, db: Databases, password: str) -> Paths:
     enabled = home / "etc" / "skitaid" / "servers-enabled"
     enabled.mkdir(parents=True)
     apps = _apps()
     members = ", ".join(f"{HOST}:{port}" for port in ports[1:])
     (enabled.parent / "skitaid.conf").write_text("[global]\nvar_path = var\n")
     databases = _DATABASES.format(members=", ".join(db.members)) if db.members else ""
-    web = _WEB.format(host=HOST, port=ports[0], apps=apps, members=members, databases=databases)
+    web = _WEB.format(
+        host=HOST,
+        port=ports[0],
+        password=password,
+        apps=apps,
+        members=members,
+        databases=databases,
+    )
     (enabled / "web.conf").write_text(web)
     for name, port in zip(MEMBERS, ports[1:], strict=True):
         conf = _MEMBER.format(host=HOST, port=port, apps=apps)
@@ -143,16 +157,19 @@ def _apps() -> Path:
     return Path(str(resources.files("skitaid") / "examples" / "demo")).resolve()
 
 
-def _announce(reader: int, paths: Paths, port: int, db: Databases) -> None:
+def _announce(reader: int, paths: Paths, port: int, db: Databases, password: str) -> None:
     """In a thread of its own: print what to try when the fleet says that all is up."""
     with open(reader, encoding="utf-8") as pipe:
         line = pipe.readline()
     if line:
         views = servers_view(paths, msgspec.json.decode(line, type=FleetStatus))
-        click.echo(_text(paths, port, {server.name: server for server in views}, db))
+        servers = {server.name: server for server in views}
+        click.echo(_text(paths, port, servers, db, password))
 
 
-def _text(paths: Paths, port: int, servers: dict[str, ServerView], db: Databases) -> str:
+def _text(
+    paths: Paths, port: int, servers: dict[str, ServerView], db: Databases, password: str
+) -> str:
     down = [down_text(server) for server in servers.values() if server.state != "running"]
     if down:
         return "\n".join(["The demo is not complete:", *down, "Ctrl-C stops what runs."])
@@ -161,6 +178,7 @@ def _text(paths: Paths, port: int, servers: dict[str, ServerView], db: Databases
     return _TEXT.format(
         host=HOST,
         port=port,
+        password=password,
         members=", ".join(MEMBERS),
         worker=member.workers[0].pid,
         master=member.pid,
