@@ -130,9 +130,12 @@ def _cpu_seconds() -> float:
     """What the servers that we have started have used so far."""
     used = 0.0
     for process in psutil.Process().children(recursive=True):
-        times = process.cpu_times()
-        if process.cpu_affinity() == [SERVER_CORE]:
-            used += times.user + times.system
+        try:
+            times = process.cpu_times()
+            if process.cpu_affinity() == [SERVER_CORE]:
+                used += times.user + times.system
+        except psutil.NoSuchProcess:  # a database's, which come and go
+            continue
     return used
 
 

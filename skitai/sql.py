@@ -138,6 +138,8 @@ def _values(shape: Shape, params: Sequence[Any] | Mapping[str, Any]) -> Sequence
 @lru_cache(KEPT)
 def _is_read(text: str) -> bool:
     """Whether it may be sent again elsewhere when nobody knows what has become of it."""
+    if ";" in text.rstrip("; \n\t"):  # several statements, perhaps
+        return False
     return _READS.match(text) is not None and _WRITES.search(text) is None
 
 

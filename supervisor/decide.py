@@ -43,6 +43,7 @@ from skitaid.supervisor.control_records import (
     Status,
     Stop,
 )
+from skitaid.supervisor.counting import count
 from skitaid.supervisor.events import (
     Asked,
     BecameNothing,
@@ -57,6 +58,7 @@ from skitaid.supervisor.events import (
     LogsMoved,
     Looked,
     NewsOfWorker,
+    OperatorWishes,
     ReloadWanted,
     RestartWanted,
     Started,
@@ -80,6 +82,7 @@ from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
 from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all, was_ready
 from skitaid.supervisor.survey import Asker
+from skitaid.supervisor.wishes import wish
 from skitaid.workers import control
 
 
@@ -113,7 +116,7 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
         case ConfBroken():
             return restarting.conf_broken(book, event, now)
         case CountWanted():
-            return _count(book, event)
+            return count(book, event)
         case Looked():
             return looked(book, event, now)
         case LogsMoved():
@@ -142,6 +145,8 @@ def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[
         case WorkerWantsShutdown():
             cause = f"an app asks for it in {child}"
             return stop(book, StopWanted(graceful=True, cause=cause), now)
+        case OperatorWishes():
+            return wish(book, event.wish, now)
         case WorkerAsks():
             asker = Asker(event.serial, event.ticket)
             return surveying.ask(book, asker, event.question, now)
@@ -224,15 +229,6 @@ def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     return [Log(logging.WARNING, f"{text}; another takes its place {when}")]
 
 
-def _count(book: Book, event: CountWanted) -> list[Action]:
-    """As many workers more or less; one stays in any case."""
-    if book.stage is Stage.STOPPING:
-        return []
-    least = 1 - book.settings.processes
-    book.extra = max(least, book.extra + event.by)
-    return [Log(logging.INFO, f"{event.cause}: there shall be {book.count} workers")]
-
-
 def _reopen_logs(book: Book, event: LogsMoved) -> list[Action]:
     """First the master, so that its line on it is the first of the new log."""
     tell = [Tell(child.serial, control.ReopenLogs()) for child in book.children.values()]
@@ -263,7 +259,7 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
         case ShowCluster():
             return members.show(book, event.ticket, event.request, now)
         case ChangeMembers():
-            return members.change(book, event.ticket, event.request)
+            return members.change(book, event.request, "control socket", event.ticket)
         case _:
             assert_never(event.request)
 

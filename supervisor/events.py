@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
-from skitaid.workers.control import Question
+from skitaid.workers.control import Question, Wish, WishForMember
 from skitaid.workers.member_report import MemberReport
 
 
@@ -81,6 +81,14 @@ class WorkerWantsShutdown:
     """An app of the worker asks for the end of the whole server."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorWishes:
+    """Somebody who is let in wants something done, by the status page that a worker serves."""
+
+    serial: int
+    wish: Wish | WishForMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +244,7 @@ NewsOfWorker = (
     | WorkerDraining
     | WorkerWantsRestart
     | WorkerWantsShutdown
+    | OperatorWishes
     | WorkerAsks
     | WorkerTold
     | WorkerMembers

@@ -51,6 +51,7 @@ from skitaid.supervisor.events import (
     Loaded,
     LoadFailed,
     Looked,
+    OperatorWishes,
     TrialEnded,
     WorkerAsks,
     WorkerBootFailed,
@@ -370,6 +371,8 @@ def _event(serial: int, record: control.FromWorker) -> Event:
             return WorkerWantsRestart(serial, record.reason)
         case control.WantShutdown():
             return WorkerWantsShutdown(serial)
+        case control.Wish() | control.WishForMember():
+            return OperatorWishes(serial, record)
         case control.Ask():
             return WorkerAsks(serial, record.ticket, record.question)
         case control.Told():

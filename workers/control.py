@@ -15,11 +15,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import msgspec
 
 from .member_report import MemberReport
-from .standing import Standing
+from .standing import Standing, State
 
 PACKET_MAX = 65536
 TEXT_MAX = 32768
@@ -47,6 +48,22 @@ class WantShutdown(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: `was.shutdown()` was called: stop the whole server."""
 
 
+class Wish(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: an operator at the status page wants something done with the server."""
+
+    what: Literal["reload", "restart", "stop", "more", "fewer", "clear"]
+    who: str  # for the log: "admin from 10.0.0.7"
+
+
+class WishForMember(msgspec.Struct, tag=True, frozen=True):
+    """Worker to master: an operator at the status page wants to change a member."""
+
+    cluster: str  # without the @
+    node: str
+    state: State
+    who: str  # as of `Wish`
+
+
 class Draining(msgspec.Struct, tag=True, frozen=True):
     """Worker to master: `Retire` was received; so many requests are still in flight."""
 
@@ -71,6 +88,10 @@ class Stop(msgspec.Struct, tag=True, frozen=True):
 
 class ReopenLogs(msgspec.Struct, tag=True, frozen=True):
     """Master to worker: the log files were moved away; write to new ones."""
+
+
+class ClearCache(msgspec.Struct, tag=True, frozen=True):
+    """Master to worker: forget all results that are kept."""
 
 
 class SetMembers(msgspec.Struct, tag=True, frozen=True):
@@ -167,8 +188,19 @@ class Answers(msgspec.Struct, tag=True, frozen=True):
     is_last: bool = True
 
 
-FromWorker = Ready | BootFailed | Draining | WantRestart | WantShutdown | Members | Ask | Told
-FromMaster = Retire | Stop | ReopenLogs | SetMembers | TellMembers | Inquire | Answers
+FromWorker = (
+    Ready
+    | BootFailed
+    | Draining
+    | WantRestart
+    | WantShutdown
+    | Wish
+    | WishForMember
+    | Members
+    | Ask
+    | Told
+)
+FromMaster = Retire | Stop | ReopenLogs | ClearCache | SetMembers | TellMembers | Inquire | Answers
 
 EXIT_CLEAN = 0
 EXIT_BOOT_FAILED = 1

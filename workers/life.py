@@ -115,6 +115,8 @@ class Life:
                     self.stop()
                 case control.ReopenLogs():
                     self._reopen_logs()
+                case control.ClearCache():
+                    self._site.clear_cache()
                 case control.Inquire():
                     self._answer(record)
                 case control.Answers():

@@ -190,7 +190,9 @@ class WebSite:
             self._tell,
         )
         if scoreboard is not None:
-            self._dispatcher.own = self.desk.pages(scoreboard, self._dispatcher.run)
+            self._dispatcher.own = self.desk.pages(
+                scoreboard, self._dispatcher.run, self._dispatcher.send
+            )
             self._wasc.whole_status = self.desk.whole_status
         if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
@@ -287,6 +289,10 @@ class WebSite:
         """What the handler threads are doing."""
         counts = self._threads.counts()
         return Handlers(counts.running, counts.parked, counts.queued)
+
+    def clear_cache(self) -> None:
+        """Forget all results that are kept."""
+        self._flights.store.clear()
 
     def in_hand(self) -> list[InHand]:
         """Each with its age and what it is doing. From any thread."""

@@ -77,7 +77,7 @@ class Tally:
         size: bytes that were sent for it, header included.
         """
         now = monotonic()
-        took = now - request.began
+        took = (request.returned or now) - request.began  # of a stream: until it has begun
         series: Series = request.series or self.nobody
         if head[9] != _TWO:
             series = self._odd_one(series, head[9])

@@ -113,6 +113,14 @@ def test_others_are_not_made_to_wait() -> None:
     assert judge(request(basic(), "127.0.0.2"), 100.0) is None
 
 
+def test_the_addresses_of_one_ipv6_network_are_one() -> None:
+    """Who guesses could take another one each time."""
+    judge = auth(insecure=True).judge
+    judge(request(basic(password="wrong1"), "2001:db8::1"), 100.0)
+    assert refused(judge(request(basic(), "2001:db8::2:1"), 100.1)).status == 429
+    assert judge(request(basic(), "2001:db8:0:1::1"), 100.1) is None
+
+
 def test_a_thousand_guesses_take_an_hour() -> None:
     """One after the other, as fast as they are answered, and none is let in."""
     judge, now = auth().judge, 100.0

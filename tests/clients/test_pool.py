@@ -191,3 +191,21 @@ def test_an_idle_connection_is_handed_out_youngest_first() -> None:
     for name in ("2", "1", "3"):
         assert pool.give_back(name) is None
     assert [pool.take() for _ in range(4)] == ["3", "1", "2", None]
+
+
+def test_few_are_opened_at_one_time() -> None:
+    """With a pace others wait for those, and one more is opened when one is there."""
+    pool: Pool[str, str] = Pool(10, pace=2)
+    assert [pool.wait(waiter) for waiter in "abc"] == [True, True, False]
+    assert pool.opened("1") == "a"
+    assert [pool.may_open(), pool.may_open()] == [True, False]
+    assert pool.opening == 2
+
+
+def test_filling_up_to_the_least() -> None:
+    """It counts what there is in whatever state, and never goes beyond the cap."""
+    pool: Pool[str, str] = Pool(2)
+    assert [pool.may_fill(3) for _ in range(3)] == [True, True, False]
+    pool.opened("1")
+    assert list(pool.idle) == ["1"]
+    assert not pool.may_fill(2)

@@ -8,7 +8,8 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
@@ -62,6 +63,8 @@ def pools(was):
     return was.status()["clusters"]["mydb"]["members"][0]
 """
 CLIENTS = 32
+REQUESTS = 10_000
+PATHS = ("/read", "/write")
 CAP = 16
 
 
@@ -167,6 +170,31 @@ def test_terminated_at_random(town: Town) -> None:
     failed = [each for each in running.answers if each[0] != 3]
     assert len(failed) <= 5 * CAP
     assert {each[0] for each in failed} <= {2}, failed
+    assert len(town.connections()) <= CAP
+    wait_until(lambda: set(town.connections()) == {"idle"}, "nothing is left open")
+
+
+def test_many_mixed_requests(town: Town) -> None:
+    """Reads, writes, timeouts and clients that leave: then all connections are there, and clean."""
+
+    def client(number: int) -> None:
+        with closing(town.server.connect()) as connection:
+            for turn in range(REQUESTS // CLIENTS):
+                kind = (number + turn) % 8
+                if kind == 7:
+                    with town.server.raw() as leaving:
+                        leaving.sendall(b"GET /slow?seconds=0.2 HTTP/1.1\r\nHost: a\r\n\r\n")
+                    continue
+                path = "/slow?seconds=5&timeout=0.01" if kind == 6 else PATHS[kind % 2]
+                connection.request("GET", path)
+                answers[json.loads(connection.getresponse().read())[0]] += 1
+
+    answers: Counter[int] = Counter()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(client, range(CLIENTS)))
+    assert answers[3] > REQUESTS // 2
+    assert answers[1] > REQUESTS // 10
+    assert answers[3] + answers[1] == sum(answers.values()), answers
     assert len(town.connections()) <= CAP
     wait_until(lambda: set(town.connections()) == {"idle"}, "nothing is left open")
 

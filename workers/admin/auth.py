@@ -81,14 +81,14 @@ class Auth:
         given = request.field(b"authorization")
         if given is None:
             return Refused(401, "User and password, please.", fields=(CHALLENGE,))
-        known = self._failures.get(address)
+        known = self._failures.get(_place(address))
         if known is not None and now < known.free_at:
             wait = max(1, round(known.free_at - now + 0.5))
             return Refused(429, "Too many tries.", fields=(("Retry-After", f"{wait}"),))
         if self._is_right(given):
-            self._failures.pop(address, None)
+            self._failures.pop(_place(address), None)
             return None
-        return self._wrong(address, now)
+        return self._wrong(_place(address), now)
 
     def _is_allowed(self, address: str) -> bool:
         if self._is_everybody_allowed:
@@ -113,13 +113,13 @@ class Auth:
         right_password = hmac.compare_digest(_digest(password), self._expected[1])
         return right_user & right_password  # both are looked at, whatever the first one says
 
-    def _wrong(self, address: str, now: float) -> Refused:
-        known = self._failures.pop(address, None)
+    def _wrong(self, place: str, now: float) -> Refused:
+        known = self._failures.pop(place, None)
         count = 1 if known is None or now - known.last > FORGOTTEN_AFTER else known.count + 1
         delay = min(FIRST_DELAY * 2.0 ** min(count - 1, 10), LONGEST_DELAY)
         if len(self._failures) >= ADDRESSES_MAX:
             del self._failures[next(iter(self._failures))]
-        self._failures[address] = _Failures(count, now, now + delay)
+        self._failures[place] = _Failures(count, now, now + delay)
         why = f"wrong user or password, for the {count}. time in a row"
         return Refused(401, "Wrong user or password.", why, delay, (CHALLENGE,))
 
@@ -128,6 +128,11 @@ _PLAIN = (
     "The admin pages are served over HTTPS, or to this machine. Behind a proxy of yours, name it in"
     " trusted_proxies; admin_insecure = yes turns this off."
 )
+
+
+def _place(address: str) -> str:
+    """Where failures are noted. Whoever has one IPv6 address has 2**64 (RFC 6177)."""
+    return f"{ip_network((address, 64), strict=False)}" if ":" in address else address
 
 
 def _digest(value: bytes) -> bytes:

@@ -28,10 +28,11 @@ from skitaid.workers.web.mounts import Mounts
 
 from . import report
 from .cache_counts import CacheCounts
+from .console import Console
 from .document import InFlight, SlowRequest
 from .errors import Errors
 from .inquiries import Inquiries
-from .pages import AdminPages, Page
+from .pages import AdminPages, Page, Send
 from .reporter import Reporter
 from .slow import Slow
 from .status import StatusOf
@@ -81,6 +82,7 @@ class Desk:
         self._ordinal = ordinal
         self._tally = tally
         self._worker = worker
+        self._tell_master = tell_master
         self._export = _export(settings, worker.version)
         each = None if self._export is None else self._export.note
         self._slow = Slow(tally, ordinal, settings.slow_request, each)
@@ -101,9 +103,9 @@ class Desk:
         )
 
     def pages(
-        self, scoreboard: Scoreboard, run: Callable[[AnyCoroutine], None]
+        self, scoreboard: Scoreboard, run: Callable[[AnyCoroutine], None], send: Send
     ) -> Mapping[str, Page]:
-        """The admin pages by their paths. run: see `AdminPages`."""
+        """The admin pages by their paths. run, send: see `AdminPages`."""
         self.status = StatusOf(
             self._settings,
             self._worker.version,
@@ -115,7 +117,11 @@ class Desk:
             self._worker.registered,
         )
         series = self._tally.route("admin", "", "", "")
-        return AdminPages(self._loop, self._settings.admin, self.status, run, series).pages()
+        console = Console(
+            self._loop, self._settings, self.status.status, self._stacks, self._tell_master
+        )
+        admin = self._settings.admin
+        return AdminPages(self._loop, admin, self.status, console, run, send, series).pages()
 
     async def whole_status(self) -> dict[str, Any]:
         """For `was.status()`. After `pages`."""
@@ -141,6 +147,12 @@ class Desk:
                 return msgspec.msgpack.encode(self._in_hand())
             case control.Stacks():  # asked for by a signal, see `Watchdog`
                 raise AssertionError("stacks are told while the loop hangs, so not by it")
+
+    async def _stacks(self) -> list[tuple[int, str | None]]:
+        """Of each worker, None if it gives no answer."""
+        answers = await self.inquiries.ask(control.Stacks())
+        told = {ordinal: data.decode("utf-8", "replace") for ordinal, data in answers.told.items()}
+        return sorted({**dict.fromkeys(answers.silent), **told}.items())
 
     def close(self) -> None:
         """All is over: hand out what is still to be told to others."""

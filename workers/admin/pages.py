@@ -11,12 +11,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from skitai.pages import error_page
 from skitai.request import Request
 from skitai.serialize import HTML
+from skitai.stream import Stream
 from skitaid.workers.awaiting import AnyCoroutine
 from skitaid.workers.ledger import Series
 from skitaid.workers.settings import Admin
@@ -24,16 +26,17 @@ from skitaid.workers.web import answers
 from skitaid.workers.web.connection import ClientConnection
 
 from .auth import Auth, Refused
+from .console import EVENT_FIELDS, Answer, Console
 from .status import StatusOf
+from .templating import FILES
 
 log = logging.getLogger(__name__)
 
 JSON = "application/json"
 
-Fields = list[tuple[str, str]]
 Page = Callable[[ClientConnection, Request], None]
-Answer = tuple[int, Fields, bytes]  # status, header fields, body
 Make = Callable[[Request], Awaitable[Answer]]
+Send = Callable[[ClientConnection, Request, Stream], None]
 
 
 class AdminPages:
@@ -44,13 +47,19 @@ class AdminPages:
         loop: asyncio.AbstractEventLoop,
         settings: Admin,
         status: StatusOf,
+        console: Console,
         run: Callable[[AnyCoroutine], None],
+        send: Send,
         series: Series,
     ) -> None:
-        """run: makes a task of a coroutine, and cancels it when the worker leaves."""
+        """run: makes a task of a coroutine, and cancels it when the worker leaves. send: answers
+        with a stream, which ends when the worker retires.
+        """
         self._loop = loop
         self._status = status
+        self._console = console
         self._run = run
+        self._send = send
         self._series = series
         self._auth = Auth(settings) if settings.password else None
         self._path = settings.path
@@ -61,11 +70,26 @@ class AdminPages:
         if self._auth is not None:
             pages[f"{self._path}/status.json"] = self.guarded(self._document)
             pages[f"{self._path}/metrics"] = self.guarded(self._metrics)
+            pages |= self._status_pages(self._console, f"{self._path}/status")
         return pages
+
+    def _status_pages(self, console: Console, base: str) -> dict[str, Page]:
+        files = {f"{base}/{name}": self.guarded(partial(console.file, name)) for name in FILES}
+        return {
+            base: self.guarded(console.status),
+            f"{base}/routes": self.guarded(console.routes),
+            f"{base}/do": self.guarded(console.do, ("POST",)),
+            f"{base}/events": self._let_in(self._events, ("GET",)),
+            **files,
+        }
 
     def guarded(self, make: Make, methods: tuple[str, ...] = ("GET", "HEAD")) -> Page:
         """A page for who is let in: `make` gives the answer."""
+        return self._let_in(
+            lambda connection, request: self._run(_send(connection, request, make)), methods
+        )
 
+    def _let_in(self, serve: Page, methods: tuple[str, ...]) -> Page:
         def page(connection: ClientConnection, request: Request) -> None:
             request.series = self._series
             assert self._auth is not None
@@ -75,9 +99,21 @@ class AdminPages:
             elif request.method not in methods:
                 _not_allowed(connection, request, methods)
             else:
-                self._run(_send(connection, request, make))
+                serve(connection, request)
 
         return page
+
+    def _events(self, connection: ClientConnection, request: Request) -> None:
+        """See `live`."""
+        if self._console.live.is_full:
+            fields = [("Content-Type", HTML), ("Retry-After", "10")]
+            page = error_page(503, "As many look at the status page already as there may be.")
+            answers.whole(connection, request, 503, fields, page)
+            return
+        request.response.start(200, headers=EVENT_FIELDS)
+        request.returned = time.monotonic()
+        watch = self._console.live.watch()
+        self._send(connection, request, Stream(watch, watch.aclose, watch.aclose))
 
     def _health(self, connection: ClientConnection, request: Request) -> None:
         """For load balancers. A worker that leaves still lives, but is to be sent nothing more."""
@@ -131,7 +167,9 @@ async def _send(connection: ClientConnection, request: Request, make: Make) -> N
         log.exception("%s %s: failed", request.method, request.uri)
         answers.error(connection, request, 500, "The request failed; the server's log says why.")
         return
-    answers.whole(connection, request, status, [*fields, ("Cache-Control", "no-store")], body)
+    if all(name != "Cache-Control" for name, _ in fields):
+        fields = [*fields, ("Cache-Control", "no-store")]
+    answers.whole(connection, request, status, fields, body)
 
 
 def _not_allowed(connection: ClientConnection, request: Request, methods: tuple[str, ...]) -> None:

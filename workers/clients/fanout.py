@@ -156,6 +156,8 @@ class Fanout:
             assert isinstance(target, DatabaseMembers)
             cluster = self.databases.cluster(target)
             if target.reach is Reach.FIRST:
+                if cluster.open and cluster.open[0].keeper.node == call.nodes[0]:
+                    return Poll(call, ((0, cluster.open[0]),), self.land)
                 return self._changed(call, cluster)
         if target.reach is Reach.ONE:
             return Choice(self._loop, call, target, cluster, self.land)

@@ -25,7 +25,7 @@ from skitai.engine import DatabaseServer, Sql
 from skitaid.workers.settings import DatabaseAccess, DatabaseLimits
 
 from . import pg_dial
-from .pg_connection import PgConnection
+from .pg_connection import PgConnection, plain
 from .pg_prepared import Key
 from .pg_report import Figures, holders
 from .pg_waiting import Ending
@@ -274,10 +274,12 @@ class PgKeeper:
                     ending = Ending(self.loop)
                     connection.start(ending, ROLLBACK)
                     await ending.over
-        except (TimeoutError, psycopg.Error, OSError):
-            connection.close(
-                f"a statement did not end within {CLEAN_TIMEOUT:g} s of being cancelled"
-            )
+        except TimeoutError:
+            connection.close(f"nothing ended within {CLEAN_TIMEOUT:g} s of being cancelled")
+            told(False)
+            return
+        except (psycopg.Error, OSError) as error:  # nobody is there who could cancel
+            connection.close(plain(error))
             told(False)
             return
         if running is not None and self._is_pooled and not connection.is_closed:

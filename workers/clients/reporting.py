@@ -31,6 +31,15 @@ def reports(members: Sequence[ClusterMember]) -> list[MemberReport]:
     return [_report(member, now, to_unix) for member in members]
 
 
+def _last_error(member: ClusterMember, to_unix: float) -> tuple[str, float]:
+    """What it is, and when, in Unix time; ("", 0.0) for none."""
+    at = member.failed_at + to_unix if member.last_error else 0.0
+    keeper: Any = member.keeper
+    if isinstance(keeper, PgKeeper) and keeper.figures.last_error_at > at:  # also of an idle one
+        return keeper.figures.last_error, keeper.figures.last_error_at
+    return member.last_error, at
+
+
 def _figures(member: ClusterMember) -> dict[str, int]:
     keeper: Any = member.keeper
     if not isinstance(keeper, PgKeeper):
@@ -46,6 +55,7 @@ def _figures(member: ClusterMember) -> dict[str, int]:
 def _report(member: ClusterMember, now: float, to_unix: float) -> MemberReport:
     load, health = member.load, member.health
     pools = [keeper.pool for keeper in member.keepers]
+    error, error_at = _last_error(member, to_unix)
     ejected_for = max(0.001, health.ejected_until - now) if health.ejections else 0.0
     return MemberReport(
         node=member.node,
@@ -56,8 +66,8 @@ def _report(member: ClusterMember, now: float, to_unix: float) -> MemberReport:
         ejections=member.ejections,
         ejected_for=ejected_for,
         is_down=health.is_down,
-        last_error=member.last_error[:ERROR_MAX],
-        last_error_at=member.failed_at + to_unix if member.last_error else 0.0,
+        last_error=error[:ERROR_MAX],
+        last_error_at=error_at,
         idle=sum(len(pool.idle) for pool in pools),
         busy=sum(len(pool.busy) for pool in pools),
         opening=sum(pool.opening for pool in pools),

@@ -262,8 +262,11 @@ class ClientConnection(asyncio.Protocol):
                 self._rearm()
 
     def drop(self, request: Request) -> None:
-        """There will be no response to `request`, which is in hand; the client is sent none."""
+        """There will be no response to `request`, which is in hand, nor to those behind it: the
+        client would take theirs for its.
+        """
         if self._in_hand is request:
+            waiting.clear(self._queue)
             self._in_hand = self.passing = None
             self._note_stream(request)
             self._connections.ended()
@@ -564,7 +567,8 @@ class ClientConnection(asyncio.Protocol):
 
     def release_body(self) -> None:
         self._is_body_held = False
-        self._check_reading()
+        if self._transport is not None:  # else the client has gone, and is read no more
+            self._check_reading()
 
     def body_stored(self, sink: BodySink) -> None:
         waiting.complete(self._queue, sink)

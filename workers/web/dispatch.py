@@ -81,8 +81,9 @@ class Dispatcher:
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
         forward = self._forward
-        is_path = request.target.startswith(b"/")
-        if forward is not None and not is_path:
+        # A CONNECT is, whatever it names: what is behind it must not be read as a request.
+        may_be_forward = not request.target.startswith(b"/") or request.method == "CONNECT"
+        if forward is not None and may_be_forward:
             request.series = self._of_forwarding
             if forward.answer(connection, request):
                 return
@@ -188,6 +189,10 @@ class Dispatcher:
         request.channel = connection
         request.series = self._of_documents
         self._threads.submit(RpcCall(connection, request, self._methods, self._context))
+
+    def send(self, connection: ClientConnection, request: Request, stream: Stream) -> None:
+        """Answer with a stream of the server's own, of the type that its response says."""
+        self._start_stream(connection, request, "", stream, "the server")
 
     def _start_stream(
         self, connection: ClientConnection, request: Request, kind: str, stream: Stream, name: str
