@@ -137,3 +137,13 @@ def test_what_went_wrong_is_shown_whole() -> None:
 def change(status: Status) -> object:
     assert status.server.last_change is not None
     return status.server.last_change
+
+
+def test_another_admin_path() -> None:
+    """All addresses of the page are below it."""
+    found = tree(Page("/ops/look").whole(STATUS, "token"))
+    names = ("href", "src", "action")
+    used = {
+        each.attributes[name] for each in found.walk() for name in names if name in each.attributes
+    }
+    assert {each for each in used if not each.startswith(("#", "/ops/look/"))} == set()

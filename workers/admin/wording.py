@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
 NOTHING = "–"
+NAMES_MAX = 8192  # that are remembered: most are the same from one page to the next
 
+_NO_ID = re.compile(r"[^A-Za-z0-9]")
 _PUNCTUATION = re.compile(r"([/.:?]+)")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -96,15 +99,13 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
+@lru_cache(NAMES_MAX)
 def anchor(*names: str) -> str:
     """An id for a place of the page, of letters, digits, - and _: different for different names."""
-    return "-".join("".join(_of_id(each) for each in name) for name in names)
+    return "-".join(_NO_ID.sub(lambda odd: f"_{ord(odd[0]):x}_", name) for name in names)
 
 
-def _of_id(letter: str) -> str:
-    return letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}_"
-
-
+@lru_cache(NAMES_MAX)
 def breakable(text: str) -> Markup:
     """HTML of a path or address that may be broken behind its punctuation."""
     return Markup("").join(_breakable(piece) for piece in _PUNCTUATION.split(text))
