@@ -214,7 +214,12 @@ class Asking:
 
     def _errand(self) -> Errand:
         request = self.request
-        return request.errand or Errand(self._wasc.engine, request, self._wasc.request_timeout)
+        return request.errand or Errand(
+            self._wasc.engine,
+            request,
+            self._wasc.request_timeout,
+            starts_trace=self._wasc.starts_traces,
+        )
 
     def _cluster(
         self,

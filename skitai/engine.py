@@ -356,7 +356,10 @@ class Engine(Protocol):
         """
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """The result of a coroutine that runs on the loop; the handler's slot is given back."""
+        """The result of a coroutine that runs on the loop; the handler's slot is given back.
+
+        Raises WrongUse on the loop's thread.
+        """
 
     def want(self, wish: Wish) -> None:
         """Ask the master for something; it is done in its time."""

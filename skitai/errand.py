@@ -6,7 +6,8 @@ thread uses it, but for `client_left`, which the loop calls.
 It passes on, in every request to another server:
 
 - `X-Request-ID`, the request's id, so that the logs of all servers can be put together.
-- `traceparent` and `tracestate` (W3C Trace Context), if they came: the same trace, a new parent.
+- `traceparent` and `tracestate` (W3C Trace Context), if they came: the same trace, a new parent. If
+  this server exports traces, a request without one begins a trace.
 - `X-Request-Deadline`, the milliseconds in which somebody still waits for the answer, if the
   request has a deadline: whoever is asked can give up in time.
 
@@ -28,7 +29,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from skitai.engine import Call, Engine
 from skitai.errors import ClientGone
@@ -42,10 +43,24 @@ RESERVE = 0.05  # of the time a request has: kept back for an answer made of wha
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")  # as long as section 3.3.1.5 wants it passed on
+SAMPLED = b"01"  # the flags of a trace that begins here
+
 _ZEROS = (b"0" * 32, b"0" * 16)
 _DEADLINE = "x-request-deadline"
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}")
 _CROWD = 32  # calls on the list at which those that are over are taken off it
+_WAITS_MAX = 50  # that are told of; then the longest
+
+
+class Waited(NamedTuple):
+    """What was waited for: one member's part of a call."""
+
+    cluster: str  # without @; "" for a server named by its URL
+    node: str
+    began: float  # seconds after the request's first byte
+    seconds: float
+    status: str  # that of the result in lower case; "cancelled": it has none
+    code: int | str  # of HTTP, or of SQL (SQLSTATE); 0 if there was none
 
 
 class Holding(Protocol):
@@ -61,6 +76,8 @@ class Errand:
     """One per request that asks others.
 
     deadline: monotonic; `NEVER` if there is none. is_client_gone: nobody waits for the answer.
+    waited: seconds that the handler has waited in all. trace, span: the trace that the request is
+    part of, and what it is called there by those who are asked, in hexadecimal; b"": of none.
     """
 
     __slots__ = (
@@ -70,27 +87,52 @@ class Errand:
         "_held",
         "_is_told",
         "_lines",
+        "_past",
         "_request",
         "_whole",
         "deadline",
         "is_client_gone",
+        "span",
+        "trace",
+        "waited",
     )
 
-    def __init__(self, engine: Engine, request: Request, timeout: float) -> None:
+    def __init__(
+        self, engine: Engine, request: Request, timeout: float, *, starts_trace: bool = False
+    ) -> None:
         """timeout: `request_timeout`, 0.0 for none; counts if the route says nothing."""
         self._engine = engine
         self._request = request
         self._calls: list[Call] = []
+        self._past: list[Waited] = []  # of calls that are not on the list any more
+        self.waited = 0.0
         self._crowd = _CROWD
         self._held: list[Holding] = []
         self.deadline = _deadline(request, timeout if request.timeout is None else request.timeout)
-        self._lines = dict(_passed_on(request))
+        self.trace = self.span = b""
+        self._lines = dict(self._passed_on(request, starts_trace))
         self._whole = b"".join(self._lines.values())
         self._is_told = False  # the handler has had its ClientGone
         self.is_client_gone = False
         request.errand = self
         if request.gone:  # looked at only now: from here on the loop would tell
             self.is_client_gone = True
+
+    def _passed_on(self, request: Request, starts_trace: bool) -> Iterator[tuple[str, bytes]]:
+        """(name in lower case, header line)"""
+        yield "x-request-id", b"X-Request-ID: %b\r\n" % request.id_bytes()
+        found = _traceparent(request)
+        if found is None and not starts_trace:
+            return
+        self.span = secrets.token_hex(8).encode()
+        self.trace = secrets.token_hex(16).encode() if found is None else found[2]
+        flags = SAMPLED if found is None else found[4]
+        yield "traceparent", b"traceparent: 00-%b-%b-%b\r\n" % (self.trace, self.span, flags)
+        if found is None:
+            return
+        state = ",".join(request.headers.get_all("tracestate")).encode("latin-1")
+        if _TRACESTATE.fullmatch(state):
+            yield "tracestate", b"tracestate: %b\r\n" % state
 
     def lines(self, given: frozenset[str] = frozenset()) -> bytes:
         """The header lines for a call that is sent now. given: names the app has set itself."""
@@ -107,6 +149,8 @@ class Errand:
         calls = self._calls
         calls.append(call)
         if len(calls) > self._crowd:
+            past = [part for each in calls if each.is_complete for part in _parts(each, 0.0, 0.0)]
+            self._past = _longest(self._past + past)
             self._calls = [each for each in calls if not each.is_complete]
             self._crowd = _CROWD + 2 * len(self._calls)
 
@@ -132,6 +176,11 @@ class Errand:
             )
             holding.end("its request was answered")
         self._held.clear()
+
+    def waits(self, began: float, now: float) -> list[Waited]:
+        """What was asked for, the longest first. began: of the request; both monotonic."""
+        parts = [part._replace(began=part.began - began) for part in self._past]
+        return _longest(parts + [part for each in self._calls for part in _parts(each, began, now)])
 
     def check(self) -> None:
         """Before a wait. Raises ClientGone, once: what is asked after that is to clean up."""
@@ -159,6 +208,48 @@ def gone() -> ClientGone:
     return ClientGone("the client has left, so what was asked for it is given up")
 
 
+def trace_of(request: Request) -> str:
+    """The id of the trace that a request is part of, 32 hex digits; "": of none."""
+    if request.errand is not None and request.errand.trace:
+        return request.errand.trace.decode()
+    found = _traceparent(request)
+    return "" if found is None else found[2].decode()
+
+
+def parent_of(request: Request) -> tuple[str, str, int] | None:
+    """(trace, span, flags) of whoever has sent a request, if it says so."""
+    found = _traceparent(request)
+    return None if found is None else (found[2].decode(), found[3].decode(), int(found[4], 16))
+
+
+def _parts(call: Call, began: float, now: float) -> Iterator[Waited]:
+    cluster = getattr(call.target, "cluster", "")
+    start = call.sent_at - began
+    replies = list(call.replies)
+    for reply in replies:
+        status = reply.status.name.lower()
+        yield Waited(cluster, reply.node, start, reply.elapsed, status, reply.code)
+    answered = {reply.member for reply in replies}
+    for member, node in enumerate(call.nodes):
+        if member not in answered:
+            yield Waited(cluster, node, start, now - call.sent_at, "cancelled", 0)
+
+
+def _longest(waits: list[Waited]) -> list[Waited]:
+    return sorted(waits, key=lambda each: -each.seconds)[:_WAITS_MAX]
+
+
+def _traceparent(request: Request) -> re.Match[bytes] | None:
+    """That of the request, if it is valid (W3C Trace Context, section 3.2.2)."""
+    parent = request.field(b"traceparent")
+    if parent is None:
+        return None
+    found = _TRACEPARENT.fullmatch(parent)
+    if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
+        return None
+    return found
+
+
 def _deadline(request: Request, timeout: float) -> float:
     deadline = NEVER
     if timeout:
@@ -168,19 +259,3 @@ def _deadline(request: Request, timeout: float) -> float:
         if given is not None and _MILLISECONDS.fullmatch(given):
             deadline = min(deadline, request.began + int(given) / 1000 * (1 - RESERVE))
     return deadline
-
-
-def _passed_on(request: Request) -> Iterator[tuple[str, bytes]]:
-    """(name in lower case, header line)"""
-    yield "x-request-id", b"X-Request-ID: %b\r\n" % request.id_bytes()
-    parent = request.field(b"traceparent")
-    if parent is None:
-        return
-    found = _TRACEPARENT.fullmatch(parent)
-    if found is None or found[1] == b"ff" or found[2] in _ZEROS or found[3] in _ZEROS:
-        return
-    span = secrets.token_hex(8).encode()
-    yield "traceparent", b"traceparent: 00-%b-%b-%b\r\n" % (found[2], span, found[4])
-    state = ",".join(request.headers.get_all("tracestate")).encode("latin-1")
-    if _TRACESTATE.fullmatch(state):
-        yield "tracestate", b"tracestate: %b\r\n" % state

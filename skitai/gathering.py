@@ -46,6 +46,7 @@ class Gathering:
         "_is_late",
         "_missing",
         "_parts",
+        "_since",
         "_step",
         "_taken",
         "deadline",
@@ -77,6 +78,7 @@ class Gathering:
                 self._taken += part.taken
         self._call: Call | Bundle | None = None
         self._is_late = False
+        self._since = 0.0  # monotonic, of the wait that is on
         self._is_clipped = errand is not None and errand.deadline < deadline
         self.deadline = errand.deadline if errand is not None and self._is_clipped else deadline
 
@@ -92,6 +94,7 @@ class Gathering:
             return 0
         if self._errand is not None:
             self._errand.check()
+            self._since = time.monotonic()
         if self._call is None:
             calls = [part.call for part in self._parts]
             self._call = calls[0] if len(calls) == 1 else Bundle(calls)
@@ -106,6 +109,8 @@ class Gathering:
 
     def waited(self, in_time: bool) -> None:
         """The replies are in, or time is up. Raises ClientGone when the client has left."""
+        if self._errand is not None:
+            self._errand.waited += time.monotonic() - self._since
         if not in_time and self.call.is_given_up:
             if self._errand is not None:
                 self._errand.check()

@@ -168,13 +168,15 @@ def log_failure(request: Request, found: Found, error: BaseException) -> None:
     if isinstance(error, ClientGone):  # no failure of anybody here
         log.debug("request %s, %s %s: %s ended: %s", *where, error)
         return
+    extra = {"request_id": request.id}
     error.__traceback__ = _of_app(error.__traceback__) or error.__traceback__
     if request.failures is not None:
         request.failures.append(error)
     if isinstance(error, Unsupported):
-        log.error("request %s, %s %s: %s %s", *where, error)
+        log.error("request %s, %s %s: %s %s", *where, error, extra=extra)
     else:
-        log.error("request %s, %s %s: %s raised %s", *where, type(error).__name__, exc_info=error)
+        kind = type(error).__name__
+        log.error("request %s, %s %s: %s raised %s", *where, kind, exc_info=error, extra=extra)
 
 
 def _of_app(trace: TracebackType | None) -> TracebackType | None:

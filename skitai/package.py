@@ -7,6 +7,7 @@ the same base; its hooks are called inside those of the app.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator
 from inspect import iscoroutinefunction
 from types import ModuleType
@@ -39,6 +40,7 @@ class Package:
         self.hooks = Hooks()
         self.packages: list[Package] = []
         self.module: ModuleType | None = None  # the one it was found in
+        self.loaded = time.time()  # when its module was imported
         self._startup: list[Callable[..., Any]] = []
         self._onreload: list[Callable[..., Any]] = []
         self._shutdown: list[Callable[..., Any]] = []

@@ -108,6 +108,9 @@ class Store(Protocol):
     def drop(self, key: Key) -> None:
         """Forget what is kept for a key."""
 
+    def clear(self) -> None:
+        """Forget everything. On the loop."""
+
     def status(self) -> dict[str, Any]:
         """Figures, as names and plain values."""
 
@@ -233,6 +236,12 @@ class Memory:
         with self._lock:
             if key in self._kept:
                 self._forget(key)
+
+    def clear(self) -> None:
+        """See `Store`. Figures go on."""
+        with self._lock:
+            self._kept.clear()
+            self._size = 0
 
     def status(self) -> dict[str, Any]:
         """entries, bytes: what is of use now. dropped: what had to go before its time."""

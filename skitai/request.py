@@ -71,6 +71,8 @@ class Request:
     version: "1.1" or "1.0".
     caller: who has sent it; `remote_addr`, `scheme` and `host` are what handlers ask for.
     began, started: monotonic times of its first byte and of its handler's start, 0.0 not yet.
+    returned: monotonic time at which its handler was done, if the response went on after that, as a
+        stream does; 0.0 if it was over then.
     taken: monotonic time from which its handler is waited for: not before its body has come, nor
         before those in front of it on the connection were answered.
     timeout: seconds that its handler has, if its route says so; 0.0: as long as it takes; None:
@@ -82,6 +84,7 @@ class Request:
     answered_with: `response`, None if nobody has asked for it: then the answer is a plain 200.
     body: as it came; b"" when there is none, or when it is an upload larger than max_body_size.
     upload: the parts of a multipart body, None for others.
+    series: where its worker counts it; the worker's own business.
     incoming: its body, if it is passed on to a member as it comes, whole or not; None otherwise.
     member: who is asked in its place, "host:port"; b"" when it is answered here. asked: the
         monotonic time from which that member is waited for.
@@ -108,6 +111,8 @@ class Request:
         "member",
         "method",
         "path",
+        "returned",
+        "series",
         "started",
         "taken",
         "target",
@@ -139,7 +144,8 @@ class Request:
         self.version = version
         self.caller = caller
         self.began = self.taken = began
-        self.started = 0.0
+        self.started = self.returned = 0.0
+        self.series: Any = None
         self.timeout: float | None = None
         self.is_given_up = False
         # For tests: what was logged. Else it would hold frames that hold the request.

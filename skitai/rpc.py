@@ -67,6 +67,7 @@ class Document:
         self._session: Session | None = None
         self._is_of_many = False  # then its time is that of the conf, whatever its methods have
         self._fields: dict[Application, list[tuple[str, str]]] = {}  # Set-Cookie, the latest last
+        self._is_counted = False  # at the rule of its first call
 
     def answer(self) -> tuple[str, bytes]:
         """Content type and body; the status and other fields are in the request's response."""
@@ -157,6 +158,9 @@ class Document:
         found = self._methods.find(method)
         if found is None:
             raise RpcFault(jsonrpc.METHOD_NOT_FOUND, f"there is no method {method}")
+        if not self._is_counted and found.series is not None:
+            self._is_counted = True
+            self._request.series = found.series
         named = {**kwargs, **found.params}
         complaint = found.route.signature.positional_complaint(len(args), named)
         if complaint is not None:

@@ -26,6 +26,7 @@ class Found:
     levels: tuple[Hooks, ...]  # the hooks around it, outermost first; those without any left out
     base: str  # where the app is mounted, without trailing slash
     table: Table
+    series: Any = None  # where the worker counts its requests; for `Request.series`
 
     @property
     def name(self) -> str:

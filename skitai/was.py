@@ -158,11 +158,21 @@ class WAS(Asking, AskingDatabases):
         return self.clusters
 
     def status(self) -> dict[str, Any]:
-        """How this worker is: each part of it, and each registered object that has a `status()`.
+        """How the whole server is, as its status.json says it; and this worker, beside that.
 
-        By the name that it has on `was`: `was.status()["threads"]["parked"]`.
+        Of this worker, by the name that it has on `was`, each part and each registered object that
+        has a `status()`: `was.status()["threads"]["parked"]`. The others are asked; who gives no
+        answer within a second is told as such. Raises WrongUse in an async handler, which awaits
+        `status_async`.
         """
-        return self._wasc.status()
+        whole = self._wasc.whole_status
+        told = {} if whole is None else self._wasc.engine.run(whole())
+        return {**self._wasc.status(), **told}
+
+    async def status_async(self) -> dict[str, Any]:
+        """The same for an async handler."""
+        whole = self._wasc.whole_status
+        return {**self._wasc.status(), **({} if whole is None else await whole())}
 
     def restart(self) -> None:
         """Have the master replace this worker: its successor is ready before it leaves.

@@ -9,7 +9,7 @@ these is one step of a dict, so there is no lock.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,6 +54,9 @@ class Wasc:
         self.sessions = sessions
         self.logger = logging.getLogger("skitai.app")
         self._registered: dict[str, Any] = {}
+        self.starts_traces = False  # see `Errand`
+        # For the worker: what `was.status()` says of the whole server; None: nobody knows.
+        self.whole_status: Callable[[], Coroutine[Any, Any, dict[str, Any]]] | None = None
 
     def register(self, name: str, obj: Any) -> None:
         """Share an object with all apps of this worker, as `was.<name>`.

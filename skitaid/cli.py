@@ -21,12 +21,12 @@ from skitaid import check as checking
 from skitaid import logs as server_logs
 from skitaid.cli_cert import cert
 from skitaid.cli_cluster import cluster
+from skitaid.cli_looks import stacks, top
 from skitaid.cli_paths import Directories, pass_paths
 from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
-from skitaid.notices import notices
 from skitaid.paths import Paths
 from skitaid.progress import telling
 from skitaid.serve import serve as run_server
@@ -104,8 +104,6 @@ def check(paths: Paths, name: str) -> None:
     path = paths.conf(name)
     settings = conf.load_server(path, paths.run_dir(path.stem))
     click.echo(f"{path.name}: ok: {checking.summary(settings)}")
-    for notice in notices(settings):
-        click.echo(f"{path.name}: not yet: {notice}")
     for warning in warnings(settings, time.time()):
         click.echo(f"{path.name}: warning: {warning}")
 
@@ -317,6 +315,8 @@ def _tell_start(paths: Paths, outcome: FleetStatus) -> None:
 
 
 main.add_command(cert)
+main.add_command(stacks)
+main.add_command(top)
 
 
 @main.command("demo")

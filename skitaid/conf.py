@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from skitaid import certs, conf_clusters, conf_identity, conf_routes, conf_values
@@ -241,10 +242,18 @@ def _worker(
         result_cache_size=server["max_result_cache_size"],
         session_timeout=server["sessiontimeout"],
         secure_keys=server["securekey"],
-        admin_password=server["admin_password"],
+        admin=worker.Admin(
+            password=server["admin_password"],
+            path=server["admin_path"],
+            allow=server["admin_allow"],
+            insecure=server["admin_insecure"],
+        ),
+        conf=str(path.absolute()),
         forwarding=_forwarding(server, complaints),
         tls=_tls(sections.get("certification"), server, path, complaints),
         request_timeout=server["request_timeout"],
+        slow_request=server["slow_request"],
+        otel=_otel(server, complaints),
         logs=_logs(server, run_dir),
         drain_timeout=server["drain_timeout"],
         worker_timeout=server["worker_timeout"],
@@ -283,6 +292,13 @@ def _threads_max(server: Values, complaints: Complaints) -> int:
         message = f"threads_max: {threads_max} is less than threads, which is {threads}"
         complaints.add(server.line_of("threads_max"), message)
     return max(threads, threads_max)
+
+
+def _otel(server: Values, complaints: Complaints) -> bool:
+    if server["otel"] and find_spec("opentelemetry") is None:
+        message = "otel: OpenTelemetry is not installed; pip install 'skitai[otel]'"
+        complaints.add(server.line_of("otel"), message)
+    return bool(server["otel"])
 
 
 def _upload_dir(server: Values, home: Path, complaints: Complaints) -> str:

@@ -36,6 +36,7 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _UMASK = re.compile(r"0?[0-7]{3}")
 _CHECK = re.compile(r"(/[!-~]*) +every +([!-~]+)")
+_ADMIN_PATH = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -167,10 +168,10 @@ def server_name(value: str) -> str:
 
 def proxies(value: str) -> tuple[str, ...]:
     """Addresses, networks like `10.0.0.0/8`, and `unix:`, with commas or blanks between them."""
-    return tuple(_proxy(each) for each in value.replace(",", " ").split())
+    return tuple(_network(each) for each in value.replace(",", " ").split())
 
 
-def _proxy(value: str) -> str:
+def _network(value: str) -> str:
     if value == "unix:":
         return value
     try:
@@ -184,6 +185,13 @@ def _proxy(value: str) -> str:
             f"{shown(value)} is neither an IP address, a network like 10.0.0.0/8, nor unix:"
         ) from None
     raise ValueError(f"{shown(value)} is an address within a network; did you mean {network}?")
+
+
+def admin_path(value: str) -> str:
+    """A path like `/skitai`, without a slash at its end."""
+    if not _ADMIN_PATH.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no path like /skitai, of letters, digits, _ . and -")
+    return value
 
 
 def networks(value: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from skitaid.paths import Paths
 from skitaid.pidfile import holder, holding_process
 from skitaid.places import server_control, server_pid
 from skitaid.silence import why_silent
+from skitaid.supervisor import control_call
 from skitaid.supervisor.control_call import NoAnswer, ask
 from skitaid.supervisor.control_records import (
     Refused,
@@ -30,6 +31,7 @@ from skitaid.supervisor.control_records import (
     Status,
     Stop,
 )
+from skitaid.workers.control import Answers, Question
 
 PATIENCE = 5.0  # seconds for an answer that needs no waiting
 
@@ -59,6 +61,14 @@ def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> 
 def start(paths: Paths, names: Sequence[str]) -> list[str]:
     """Workers of these servers that wait for their next try are forked now."""
     return _each(paths, names, lambda name: _ask(paths, name, Start()))
+
+
+def inquire(paths: Paths, name: str, question: Question) -> tuple[Answers, dict[int, bytes]]:
+    """What all workers of a server say to a question, by ordinal."""
+    try:
+        return control_call.inquire(str(server_control(paths, name)), question, PATIENCE)
+    except NoAnswer as error:
+        raise _why(paths, name, error) from None
 
 
 def stop(paths: Paths, names: Sequence[str], graceful: bool) -> list[str]:
@@ -150,12 +160,15 @@ def _ask(
         ask(control, Status(), _reply, PATIENCE)  # if it is awake, the rest may take its time
         reply = ask(control, request, _reply, None, told)
     except NoAnswer as error:
-        pid = holder(server_pid(paths, name))
-        if pid is None:
-            message = f"{name} is not running; skitaid start {name} starts it"
-            raise SkitaidError(message) from None
-        message = f"{name} (pid {pid}) runs but does not answer: {error}{why_silent(pid)}"
-        raise SkitaidError(message) from None
+        raise _why(paths, name, error) from None
     if isinstance(reply, Refused):
         raise SkitaidError(f"{name}: {reply.reason}")
     return reply
+
+
+def _why(paths: Paths, name: str, error: NoAnswer) -> SkitaidError:
+    """What is the matter with a master that does not answer."""
+    pid = holder(server_pid(paths, name))
+    if pid is None:
+        return SkitaidError(f"{name} is not running; skitaid start {name} starts it")
+    return SkitaidError(f"{name} (pid {pid}) runs but does not answer: {error}{why_silent(pid)}")

@@ -15,7 +15,6 @@ from typing import TypeVar
 from skitaid import masters
 from skitaid.conf import load_server
 from skitaid.errors import SkitaidError
-from skitaid.notices import notices
 from skitaid.paths import Paths
 from skitaid.pidfile import PidFile
 from skitaid.places import server_pid
@@ -71,8 +70,6 @@ def serve(
     pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}", held)
     try:
         logs = log.set_up(settings.name, settings.worker.logs)
-        for notice in notices(settings):
-            messages.warning("not yet: %s", notice)
         master = Master(
             settings,
             _run_worker(settings, first=left is None),

@@ -7,6 +7,7 @@ operator who looks may poll; what serves may not.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rich.console import Console, RenderableType
@@ -41,26 +42,31 @@ class Rates:
 
 
 def watch(paths: Paths) -> None:
-    """Show it until Ctrl-C. Where there is no terminal, each new table is printed."""
+    """Show it until Ctrl-C."""
     screen, rates = console(), Rates()
+
+    def text() -> RenderableType:
+        fleet = view(paths)
+        return fleet_text(fleet, rates.of(fleet, time.monotonic()), screen.width)
+
+    again_and_again(screen, text)
+
+
+def again_and_again(screen: Console, text: Callable[[], RenderableType]) -> None:
+    """What there is to show, until Ctrl-C. Where there is no terminal, it is printed each time."""
     try:
         if screen.is_terminal:
-            _redraw(paths, screen, rates)
+            _redraw(screen, text)
         else:
             while True:
-                screen.print(_text(paths, screen, rates))
+                screen.print(text())
                 time.sleep(EVERY)
     except KeyboardInterrupt:
         pass  # that is how one leaves
 
 
-def _redraw(paths: Paths, screen: Console, rates: Rates) -> None:
-    with Live(_text(paths, screen, rates), console=screen, auto_refresh=False) as live:
+def _redraw(screen: Console, text: Callable[[], RenderableType]) -> None:
+    with Live(text(), console=screen, auto_refresh=False) as live:
         while True:
             time.sleep(EVERY)
-            live.update(_text(paths, screen, rates), refresh=True)
-
-
-def _text(paths: Paths, screen: Console, rates: Rates) -> RenderableType:
-    fleet = view(paths)
-    return fleet_text(fleet, rates.of(fleet, time.monotonic()), screen.width)
+            live.update(text(), refresh=True)

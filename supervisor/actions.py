@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Progress, Reply
 from skitaid.supervisor.settings import Settings
-from skitaid.workers.control import FromMaster
+from skitaid.supervisor.survey import Survey
+from skitaid.workers.control import Facts, FromMaster
 from skitaid.workers.standing import Standing
 
 
@@ -40,6 +41,22 @@ class Dump:
     """Have the worker write to the log what it is doing: it seems to hang."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Give whoever has asked what the workers have answered."""
+
+    survey: Survey
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody waits for this answer of a worker any more."""
+
+    serial: int
+    survey: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +158,8 @@ Action = (
     | Tell
     | Kill
     | Dump
+    | HandOver
+    | Drop
     | Look
     | Announce
     | Answer

@@ -18,13 +18,15 @@ from collections.abc import Callable
 from enum import Enum
 
 from skitaid.supervisor.backoff import Backoff
-from skitaid.supervisor.change import Change
+from skitaid.supervisor.change import Change, LastChange
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.generation import Generation
 from skitaid.supervisor.inquiry import Inquiry
 from skitaid.supervisor.legacy import Legacy, settings_of
 from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.survey import Asker, Survey
 from skitaid.supervisor.trying import Trying
+from skitaid.workers.control import Question
 from skitaid.workers.settings import Tls
 from skitaid.workers.standing import Standing
 
@@ -63,6 +65,8 @@ class Book:
         self.standings: dict[tuple[str, str], Standing] = {}  # by cluster and node
         self.inquiries: dict[int, Inquiry] = {}  # by ticket: who wants to know of members
         self.extra = 0  # workers more than the conf says, by TTIN and TTOU
+        self.surveys: dict[int, Survey] = {}  # by number, those that are on
+        self.last_change: LastChange | None = None
         self.look_at: float | None = None  # when the slots are looked at next
         self.overslept = False  # whether the last look was late
         self.expiry_of: Tls | None = None  # whose certificates were looked at last
@@ -74,6 +78,7 @@ class Book:
         self.boots = Backoff(random)  # workers that never became ready
         self.crashes = Backoff(random, free=settings.processes + QUICK_DEATHS)  # that died later
         self._serial = 0
+        self._surveys = 0
         self._generations = 1
         self._to_unix = unix_time - now
 
@@ -216,6 +221,19 @@ class Book:
         """Keep why a worker failed, for the operator who asks later."""
         self.last_error = reason
         self.last_error_at = now
+
+    def note_change(self, error: str, now: float) -> None:
+        """A reload or restart is over; error: why it was abandoned, "" if it was not."""
+        self.last_change = LastChange(now, error)
+        if error:
+            self.note_error(error, now)
+
+    def new_survey(self, question: Question, asker: Asker, until: float) -> Survey:
+        """A question that is put now, numbered from 1."""
+        self._surveys += 1
+        survey = Survey(self._surveys, question, [asker], until)
+        self.surveys[survey.number] = survey
+        return survey
 
     def forgive(self) -> None:
         """An operator has stepped in: what has failed is tried again at once."""

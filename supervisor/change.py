@@ -13,3 +13,11 @@ class Change:
     total: int  # workers that were to be replaced when it began
     tickets: list[int] = field(default_factory=list)  # of the control socket
     told: str = ""  # the progress that those who wait were told last
+
+
+@dataclass(frozen=True, slots=True)
+class LastChange:
+    """One that is over. error: why it was abandoned, "" if it was not."""
+
+    at: float  # monotonic
+    error: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from skitaid.workers.control import Answers, Question
 from skitaid.workers.standing import State
 
 
@@ -36,6 +37,12 @@ class Restart(msgspec.Struct, tag=True, frozen=True):
     """Run the program anew in the same process. Answered as `Reload` is, by the new program."""
 
 
+class Inquire(msgspec.Struct, tag=True, frozen=True):
+    """Ask all workers this. Answered with one or more `Answers`, with descriptors."""
+
+    question: Question
+
+
 class ListClusters(msgspec.Struct, tag=True, frozen=True):
     """Which clusters can be shown? Answered with `ClusterList`."""
 
@@ -64,7 +71,16 @@ class ChangeMembers(msgspec.Struct, tag=True, frozen=True):
 
 
 Request = (
-    Status | Start | Stop | Rotate | Reload | Restart | ListClusters | ShowCluster | ChangeMembers
+    Status
+    | Start
+    | Stop
+    | Rotate
+    | Reload
+    | Restart
+    | Inquire
+    | ListClusters
+    | ShowCluster
+    | ChangeMembers
 )
 
 
@@ -163,4 +179,4 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
     reason: str  # a sentence, or a traceback
 
 
-Reply = ServerStatus | ClusterList | ClusterStatus | Done | Refused | Progress
+Reply = ServerStatus | ClusterList | ClusterStatus | Done | Refused | Progress | Answers

@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -64,24 +64,27 @@ class ControlSocket(Generic[Q, E]):
         """The descriptors of those who are connected, by ticket."""
         return {ticket: caller.fileno() for ticket, caller in self._callers.items()}
 
-    def answer(self, ticket: int, reply: msgspec.Struct) -> None:
-        """Reply and hang up. A caller that has gone meanwhile is not missed."""
+    def answer(self, ticket: int, reply: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:
+        """Reply and hang up. A caller that has gone meanwhile is not missed.
+
+        descriptors: go with it; 250 at most.
+        """
         caller = self._callers.get(ticket)
         if caller is None:
             return
         try:
-            caller.send(msgspec.json.encode(reply))
+            _send(caller, reply, descriptors)
         except (BrokenPipeError, ConnectionResetError, BlockingIOError):
             pass  # it went away, or never reads: its loss
         self._hang_up(ticket)
 
-    def tell(self, ticket: int, reply: msgspec.Struct) -> None:
+    def tell(self, ticket: int, reply: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:
         """Say something before the answer. A caller that does not read it misses it."""
         caller = self._callers.get(ticket)
         if caller is None:
             return
         try:
-            caller.send(msgspec.json.encode(reply))
+            _send(caller, reply, descriptors)
         except (BrokenPipeError, ConnectionResetError, BlockingIOError):
             pass  # it has gone, which its end of file tells, or reads later than we speak
 
@@ -142,6 +145,14 @@ class ControlSocket(Generic[Q, E]):
         caller = self._callers.pop(ticket)
         self._waiter.forget(caller)
         caller.close()
+
+
+def _send(caller: socket.socket, reply: msgspec.Struct, descriptors: Sequence[int]) -> None:
+    data = msgspec.json.encode(reply)
+    if descriptors:
+        socket.send_fds(caller, [data], list(descriptors))
+    else:
+        caller.send(data)
 
 
 def _bind(path: str) -> socket.socket:

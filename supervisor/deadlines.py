@@ -26,6 +26,8 @@ def _deadlines(book: Book) -> Iterator[float]:
         yield book.trying.kill_at
     for inquiry in book.inquiries.values():
         yield inquiry.until
+    for survey in book.surveys.values():
+        yield survey.until
     if book.look_at is not None:
         yield book.look_at
     if book.expiry_at is not None:

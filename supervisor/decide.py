@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
-from skitaid.supervisor import expiry, members, restarting, rolling
+from skitaid.supervisor import expiry, members, restarting, rolling, surveying
 from skitaid.supervisor.actions import (
     Action,
     Announce,
@@ -33,6 +33,7 @@ from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.control_records import (
     ChangeMembers,
     Done,
+    Inquire,
     ListClusters,
     Reload,
     Restart,
@@ -42,6 +43,7 @@ from skitaid.supervisor.control_records import (
     Status,
     Stop,
 )
+from skitaid.supervisor.counting import count
 from skitaid.supervisor.events import (
     Asked,
     BecameNothing,
@@ -56,18 +58,21 @@ from skitaid.supervisor.events import (
     LogsMoved,
     Looked,
     NewsOfWorker,
+    OperatorWishes,
     ReloadWanted,
     RestartWanted,
     Started,
     StopWanted,
     TimePassed,
     TrialEnded,
+    WorkerAsks,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
     WorkerMembers,
     WorkerReady,
+    WorkerTold,
     WorkerWantsRestart,
     WorkerWantsShutdown,
 )
@@ -76,6 +81,8 @@ from skitaid.supervisor.liveness import DUMP_TIME, boots_too_long, look, looked
 from skitaid.supervisor.recycling import aged, wear
 from skitaid.supervisor.report import status
 from skitaid.supervisor.stopping import STOP_TIME, leaves, stop, stop_all, was_ready
+from skitaid.supervisor.survey import Asker
+from skitaid.supervisor.wishes import wish
 from skitaid.workers import control
 
 
@@ -109,7 +116,7 @@ def _apply(book: Book, event: Event, now: float) -> list[Action]:
         case ConfBroken():
             return restarting.conf_broken(book, event, now)
         case CountWanted():
-            return _count(book, event)
+            return count(book, event)
         case Looked():
             return looked(book, event, now)
         case LogsMoved():
@@ -138,9 +145,17 @@ def _news_of(book: Book, child: Child, event: NewsOfWorker, now: float) -> list[
         case WorkerWantsShutdown():
             cause = f"an app asks for it in {child}"
             return stop(book, StopWanted(graceful=True, cause=cause), now)
+        case OperatorWishes():
+            return wish(book, event.wish, now)
+        case WorkerAsks():
+            asker = Asker(event.serial, event.ticket)
+            return surveying.ask(book, asker, event.question, now)
+        case WorkerTold():
+            return surveying.told(book, event)
         case WorkerMembers():
             return members.told(book, event)
         case WorkerHungUp():
+            surveying.gone(book, event.serial)
             return _hung_up(child, now)
         case _:
             assert_never(event)
@@ -201,6 +216,7 @@ def _hung_up(child: Child, now: float) -> list[Action]:
 
 def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     child = book.strike_off(event.serial)
+    surveying.gone(book, event.serial)
     if not child.serves:  # it was told to leave, or said why it must
         return []
     if child.state is State.BOOTING:
@@ -213,15 +229,6 @@ def _died(book: Book, event: WorkerDied, now: float) -> list[Action]:
     return [Log(logging.WARNING, f"{text}; another takes its place {when}")]
 
 
-def _count(book: Book, event: CountWanted) -> list[Action]:
-    """As many workers more or less; one stays in any case."""
-    if book.stage is Stage.STOPPING:
-        return []
-    least = 1 - book.settings.processes
-    book.extra = max(least, book.extra + event.by)
-    return [Log(logging.INFO, f"{event.cause}: there shall be {book.count} workers")]
-
-
 def _reopen_logs(book: Book, event: LogsMoved) -> list[Action]:
     """First the master, so that its line on it is the first of the new log."""
     tell = [Tell(child.serial, control.ReopenLogs()) for child in book.children.values()]
@@ -232,6 +239,8 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
     match event.request:
         case Status():
             return [Answer(event.ticket, status(book, now))]
+        case Inquire(question=question):
+            return surveying.ask(book, Asker(0, event.ticket), question, now)
         case Start():
             book.forgive()
             return [Answer(event.ticket, Done())]
@@ -250,13 +259,14 @@ def _asked(book: Book, event: Asked, now: float) -> list[Action]:
         case ShowCluster():
             return members.show(book, event.ticket, event.request, now)
         case ChangeMembers():
-            return members.change(book, event.ticket, event.request)
+            return members.change(book, event.request, "control socket", event.ticket)
         case _:
             assert_never(event.request)
 
 
 def _settle(book: Book, now: float) -> list[Action]:
-    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now), *members.settle(book, now)]
+    actions = [*_boot_overdue(book, now), *_kill_overdue(book, now)]
+    actions += [*members.settle(book, now), *surveying.settle(book, now)]
     if book.stage is Stage.STOPPING:
         actions += [*look(book, now), *rolling.give_up(book), *restarting.give_up(book)]
         is_over = not book.children and not book.trying

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
+from skitaid.workers.control import Question, Wish, WishForMember
 from skitaid.workers.member_report import MemberReport
 
 
@@ -80,6 +81,31 @@ class WorkerWantsShutdown:
     """An app of the worker asks for the end of the whole server."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorWishes:
+    """Somebody who is let in wants something done, by the status page that a worker serves."""
+
+    serial: int
+    wish: Wish | WishForMember
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAsks:
+    """A worker wants to know something of all workers."""
+
+    serial: int
+    ticket: int
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTold:
+    """A worker has answered a survey; see `control.Told`."""
+
+    serial: int
+    survey: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +244,9 @@ NewsOfWorker = (
     | WorkerDraining
     | WorkerWantsRestart
     | WorkerWantsShutdown
+    | OperatorWishes
+    | WorkerAsks
+    | WorkerTold
     | WorkerMembers
     | WorkerHungUp
 )

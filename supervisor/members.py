@@ -47,11 +47,12 @@ def clusters(book: Book) -> ClusterList:
 # --- what is said ---
 
 
-def change(book: Book, ticket: int, request: ChangeMembers) -> list[Action]:
-    """All of it, or nothing."""
+def change(book: Book, request: ChangeMembers, cause: str, ticket: int | None) -> list[Action]:
+    """All of it, or nothing. ticket: of who waits for the answer; None: nobody does."""
     reason = _why_not(book, request)
     if reason:
-        return [Answer(ticket, Refused(reason))]
+        told = Log(logging.WARNING, f"{cause}: {reason}")
+        return [told if ticket is None else Answer(ticket, Refused(reason))]
     said = [_standing(book, request, node) for node in dict.fromkeys(request.nodes)]
     for each in said:
         key = each.cluster, each.node
@@ -60,9 +61,9 @@ def change(book: Book, ticket: int, request: ChangeMembers) -> list[Action]:
             book.standings[key] = each
     record = control.SetMembers(said, is_forgiven=request.state is State.ENABLED)
     return [
-        *(Log(logging.INFO, f"control socket: {_described(each)}") for each in said),
+        *(Log(logging.INFO, f"{cause}: {_described(each)}") for each in said),
         *(Tell(serial, record) for serial in book.children),
-        Answer(ticket, Done()),
+        *([] if ticket is None else [Answer(ticket, Done())]),
     ]
 
 

@@ -11,7 +11,8 @@ import os
 import signal
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
@@ -23,10 +24,12 @@ from skitaid.supervisor.actions import (
     Answer,
     Become,
     Bury,
+    Drop,
     Dump,
     Exit,
     Forget,
     Fork,
+    HandOver,
     Kill,
     KillTrial,
     Load,
@@ -48,13 +51,16 @@ from skitaid.supervisor.events import (
     Loaded,
     LoadFailed,
     Looked,
+    OperatorWishes,
     TrialEnded,
+    WorkerAsks,
     WorkerBootFailed,
     WorkerDied,
     WorkerDraining,
     WorkerHungUp,
     WorkerMembers,
     WorkerReady,
+    WorkerTold,
     WorkerWantsRestart,
     WorkerWantsShutdown,
 )
@@ -67,6 +73,7 @@ from skitaid.supervisor.report import with_figures
 from skitaid.supervisor.settings import CannotLoad, Settings
 from skitaid.supervisor.spawn import Closeable
 from skitaid.supervisor.succession import Succession
+from skitaid.supervisor.survey import Asker
 from skitaid.supervisor.trial import Trial
 from skitaid.supervisor.waiting import Waiter
 from skitaid.workers import control
@@ -103,6 +110,9 @@ class Performer:
         self._belongings: list[Closeable] = [waiter, control_socket, notify, *not_inherited]
         self._processes: dict[int, Pidfd] = {}
         self._pipes: dict[int, socket.socket] = {}  # until its other end is closed
+        # Descriptors of what workers have answered, by serial and survey, until handed over.
+        self._answers: dict[tuple[int, int], list[int]] = {}
+        self._belongings.append(_Answers(self._answers))
 
     def perform(self, action: Action) -> list[Event]:
         """Carry out one action."""
@@ -115,6 +125,10 @@ class Performer:
                 self._kill(action)
             case Dump():
                 self._dump(action)
+            case HandOver():
+                self._hand_over(action)
+            case Drop():
+                control.close_all(self._answers.pop((action.serial, action.survey)))
             case Look():
                 return [self._look(action)]
             case Announce():
@@ -199,12 +213,12 @@ class Performer:
             *self._nurseries.not_inherited(generation),
         ]
 
-    def _tell(self, action: Tell) -> None:
+    def _tell(self, action: Tell, descriptors: Sequence[int] = ()) -> None:
         pipe = self._pipes.get(action.serial)
         if pipe is None:  # it hung up; the book has set it a time to be gone
             return
         try:
-            control.send(pipe, action.record)
+            control.send(pipe, action.record, descriptors)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it is dying and will be reaped
         except BlockingIOError:
@@ -258,17 +272,51 @@ class Performer:
 
     def _hear(self, serial: int) -> list[Event]:
         """The next record of a worker; nothing if none waits."""
+        descriptors: list[int] = []
         try:
-            record = control.receive_from_worker(self._pipes[serial])
+            record = control.receive_from_worker(self._pipes[serial], descriptors)
         except BlockingIOError:
             return []
         except msgspec.DecodeError:  # an app has got hold of the pipe; the master must live
             log.exception("pid %d sent what is no record", self._processes[serial].pid)
+            control.close_all(descriptors)
             return []
         if record is None:
             self._hang_up(serial)
             return [WorkerHungUp(serial)]
+        if isinstance(record, control.Told):
+            control.close_all(self._answers.pop((serial, record.survey), ()))
+            self._answers[serial, record.survey] = descriptors
+        else:
+            control.close_all(descriptors)
         return [_event(serial, record)]
+
+    def _hand_over(self, action: HandOver) -> None:
+        """Also what came of workers that are dead by now."""
+        survey = action.survey
+        told = [(ordinal, (serial, survey.label)) for serial, ordinal in survey.told.items()]
+        held = [(ordinal, fd) for ordinal, key in told for fd in self._answers.pop(key)]
+        packets = [
+            held[i : i + control.DESCRIPTORS_MAX]
+            for i in range(0, len(held), control.DESCRIPTORS_MAX)
+        ]
+        for asker in survey.askers:
+            for number, packet in enumerate(packets or [[]], 1):
+                is_last = number >= len(packets)
+                ordinals = [ordinal for ordinal, _ in packet]
+                record = control.Answers(
+                    asker.ticket, action.facts, ordinals, survey.silent, is_last
+                )
+                self._send_answers(asker, record, [fd for _, fd in packet])
+        control.close_all(fd for _, fd in held)
+
+    def _send_answers(self, asker: Asker, record: control.Answers, descriptors: list[int]) -> None:
+        if asker.serial:
+            self._tell(Tell(asker.serial, record), descriptors)
+        elif record.is_last:
+            self._control_socket.answer(asker.ticket, record, descriptors)
+        else:
+            self._control_socket.tell(asker.ticket, record, descriptors)
 
     def _reap(self, serial: int) -> list[Event]:
         """The worker is dead: its last words first, then its exit code."""
@@ -294,6 +342,17 @@ class Performer:
         pipe.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Those that are held, for a worker that is forked meanwhile: they are not for it."""
+
+    held: dict[tuple[int, int], list[int]]
+
+    def close(self) -> None:
+        for descriptors in self.held.values():
+            control.close_all(descriptors)
+
+
 def _figures(serial: int, slot: Slot) -> Figures:
     beat = slot[Field.HEARTBEAT]
     heartbeat = beat / 1e9 if beat else None
@@ -312,6 +371,12 @@ def _event(serial: int, record: control.FromWorker) -> Event:
             return WorkerWantsRestart(serial, record.reason)
         case control.WantShutdown():
             return WorkerWantsShutdown(serial)
+        case control.Wish() | control.WishForMember():
+            return OperatorWishes(serial, record)
+        case control.Ask():
+            return WorkerAsks(serial, record.ticket, record.question)
+        case control.Told():
+            return WorkerTold(serial, record.survey)
         case control.Members(ticket, total, members):
             return WorkerMembers(serial, ticket, total, members)
         case _:

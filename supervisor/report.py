@@ -9,6 +9,7 @@ from skitaid.supervisor.book import Book
 from skitaid.supervisor.child import Child
 from skitaid.supervisor.control_records import CertificateStatus, ServerStatus, WorkerStatus
 from skitaid.supervisor.settings import Settings
+from skitaid.workers.control import Facts, WorkerFacts, cut
 from skitaid.workers.scoreboard import Field, Scoreboard
 
 
@@ -31,6 +32,31 @@ def status(book: Book, now: float) -> ServerStatus:
         certificates=_certificates(settings),
         crashes=max(book.crashes.recent(now), book.boots.recent(now)),
         fork_from=book.unix(book.fork_from()) if book.fork_from() > now else None,
+    )
+
+
+def facts(book: Book, now: float) -> Facts:
+    """What the status document tells of the server as a whole."""
+    error_at, change = book.last_error_at, book.last_change
+    by_ordinal = sorted(book.children.values(), key=lambda child: child.ordinal)
+    return Facts(
+        pid=book.pid,
+        address=address(book.settings),
+        state=book.stage.value,
+        started=book.unix(book.started),
+        processes=book.count,
+        generation=book.wanted.number,
+        crashes=max(book.crashes.recent(now), book.boots.recent(now)),
+        last_error=cut(book.last_error),
+        last_error_at=None if error_at is None else book.unix(error_at),
+        last_change_at=None if change is None else book.unix(change.at),
+        last_change_error=cut("" if change is None else change.error),
+        workers=[
+            WorkerFacts(
+                child.ordinal, child.pid, child.state.value, now - child.forked_at, child.generation
+            )
+            for child in by_ordinal
+        ],
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from skitaid.supervisor import members
+from skitaid.supervisor import members, surveying
 from skitaid.supervisor.actions import Action, Answer, Become, KillTrial, Log, Report, Try
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.control_records import Progress, Refused
@@ -43,7 +43,7 @@ def trial_ended(book: Book, event: TrialEnded, now: float) -> list[Action]:
     trying, book.trying = book.trying, None
     assert trying
     if event.exit_code == 0 and book.stage is Stage.SERVING:
-        answers = members.give_up(book)
+        answers = [*members.give_up(book), *surveying.give_up(book, now)]
         return [*answers, Log(logging.INFO, "restarting"), Become(tuple(trying.tickets))]
     why = event.text or f"the trial {describe(event.exit_code)}"
     return _not_restarted(book, tuple(trying.tickets), why, now)
@@ -65,7 +65,7 @@ def conf_broken(book: Book, event: ConfBroken, now: float) -> list[Action]:
 
 def _not_restarted(book: Book, tickets: tuple[int, ...], why: str, now: float) -> list[Action]:
     reason = f"not restarted, nothing has changed:\n{why}"
-    book.note_error(reason, now)
+    book.note_change(reason, now)
     return [Log(logging.ERROR, reason), *_refuse(list(tickets), reason)]
 
 

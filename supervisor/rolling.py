@@ -42,7 +42,7 @@ def reload(book: Book, event: ReloadWanted, now: float) -> list[Action]:
 def load_failed(book: Book, event: LoadFailed, now: float) -> list[Action]:
     """Everything stays as it is."""
     reason = f"not reloaded, nothing has changed:\n{event.reason.rstrip()}"
-    book.note_error(reason, now)
+    book.note_change(reason, now)
     return [Log(logging.ERROR, reason), *_refuse(event.ticket, reason)]
 
 
@@ -84,7 +84,7 @@ def abandon(book: Book, reason: str, now: float) -> list[Action]:
     change, book.change = book.change, None
     what = change.what if change else "reload"
     reason = f"the {what} is abandoned, generation {book.wanted.number} goes on: {reason}"
-    book.note_error(reason, now)
+    book.note_change(reason, now)
     return [
         Log(logging.ERROR, reason),
         *dismiss_in_vain(book, now),
@@ -124,7 +124,7 @@ def advance(book: Book, now: float) -> list[Action]:
         standings = tuple(book.standings.values())
         actions.append(Fork(child.serial, child.ordinal, child.generation, standings))
     # The address of the fallback is let go before its last worker takes what is waiting there.
-    return [*_leave_fallback(book), *actions, *_tell_change(book)]
+    return [*_leave_fallback(book), *actions, *_tell_change(book, now)]
 
 
 def wants_one_more(book: Book) -> bool:
@@ -162,12 +162,12 @@ def _leave_fallback(book: Book) -> list[Action]:
     return [Forget(old.number)]
 
 
-def _tell_change(book: Book) -> list[Action]:
+def _tell_change(book: Book, now: float) -> list[Action]:
     change = book.change
     if change is None:
         return []
     if book.fallback is None and not _older(book):
-        return _complete(book, change)
+        return _complete(book, change, now)
     progress = _progress(book, change)
     if progress == change.told:
         return []
@@ -175,8 +175,9 @@ def _tell_change(book: Book) -> list[Action]:
     return [Report(ticket, Progress(progress)) for ticket in change.tickets]
 
 
-def _complete(book: Book, change: Change) -> list[Action]:
+def _complete(book: Book, change: Change, now: float) -> list[Action]:
     book.change = None
+    book.note_change("", now)
     members.prune(book)
     text = f"the {change.what} is complete: all workers are of generation {book.wanted.number}"
     return [Log(logging.INFO, text), *(Answer(ticket, Done()) for ticket in change.tickets)]

@@ -49,6 +49,9 @@ class WorkerEngine:
 
     def run(self, coroutine: awaiting.AnyCoroutine) -> object:
         """See `Engine.run`."""
+        if threading.get_ident() == self._loop_thread:
+            coroutine.close()
+            raise WrongUse("this would stop the event loop; in an async handler, await it instead")
         return awaiting.run(coroutine, self._loop, self._handoff, self._threads)
 
     def want(self, wish: Wish) -> None:

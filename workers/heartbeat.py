@@ -49,16 +49,26 @@ class Heartbeat:
         self._every = worker_timeout / BEATS if worker_timeout else RESTING
         self._handlers = handlers
         self._timer: asyncio.TimerHandle | None = None
+        self._last = (0.0, 0.0)  # time and CPU seconds at the last beat
 
     def beat(self) -> None:
         """Write the slot now, and again and again from now on."""
         slot, handlers = self._slot, self._handlers()
         slot[Field.HEARTBEAT] = time.monotonic_ns()
         slot[Field.RSS] = resident()
+        self._note_cpu(time.monotonic(), time.process_time())
         slot[Field.RUNNING] = handlers.running
         slot[Field.PARKED] = handlers.parked
         slot[Field.QUEUED] = handlers.queued
         self._timer = self._loop.call_later(self._every, self.beat)
+
+    def _note_cpu(self, now: float, used: float) -> None:
+        """used: CPU seconds of this process since it began."""
+        before, used_before = self._last
+        self._last = (now, used)
+        self._slot[Field.CPU] = int(used * 1000)
+        if before and now > before:
+            self._slot[Field.CPU_SHARE] = int((used - used_before) / (now - before) * 1000)
 
     def stop(self) -> None:
         """No more beats."""

@@ -82,6 +82,38 @@ def at_work(tasks: Iterable[asyncio.Task[None]]) -> list[AtWork]:
     return [each for each in found if each is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """A request in hand, told in words. state: "queued", "running", "waiting" or "on the loop"."""
+
+    age: float  # seconds
+    id: str
+    method: str
+    uri: str
+    handler: str  # "": it has come to none
+    state: str
+    doing: str
+
+
+def records(requests: Iterable[Request], tasks: Iterable[asyncio.Task[None]]) -> list[InHand]:
+    """All requests in hand, the oldest first."""
+    now = time.monotonic()
+    busy = {id(each.request): each for each in at_work(tasks)}
+    by_age = sorted(requests, key=lambda request: request.began)
+    return [_record(request, busy.get(id(request)), now) for request in by_age]
+
+
+def _record(request: Request, work: AtWork | None, now: float) -> InHand:
+    age, name = now - request.began, (request.method, request.uri)
+    if work is None:
+        # Also one that is answered by the loop itself; it is over before anybody can look.
+        return InHand(age, request.id, *name, "", "queued", "waits for a handler thread")
+    state = "waiting" if work.waits_for is not None else "running"
+    if work.is_on_loop and work.waits_for is None:
+        state = "on the loop"
+    return InHand(age, request.id, *name, work.handler, state, work.doing())
+
+
 def listing(requests: Iterable[Request], tasks: Iterable[asyncio.Task[None]]) -> str:
     """All requests in hand, oldest first, a line for each."""
     now = time.monotonic()

@@ -98,8 +98,9 @@ class Life:
 
     def _hear(self) -> None:
         while True:
+            descriptors: list[int] = []
             try:
-                record = control.receive_from_master(self._pipe)
+                record = control.receive_from_master(self._pipe, descriptors)
             except BlockingIOError:
                 return
             match record:
@@ -114,6 +115,12 @@ class Life:
                     self.stop()
                 case control.ReopenLogs():
                     self._reopen_logs()
+                case control.ClearCache():
+                    self._site.clear_cache()
+                case control.Inquire():
+                    self._answer(record)
+                case control.Answers():
+                    self._site.desk.inquiries.answered(record, descriptors)
                 case control.SetMembers(standings, is_forgiven):
                     self._site.stand(standings, is_forgiven=is_forgiven)
                 case control.TellMembers():
@@ -125,6 +132,17 @@ class Life:
             self._tell(control.Members(asked.ticket, total, members))
         except BlockingIOError:  # it is asked faster than it reads; it says that we were silent
             log.warning("the master does not read what members of [@%s] do", asked.cluster)
+
+    def _answer(self, record: control.Inquire) -> None:
+        descriptor = control.write_down(self._site.desk.answer(record.question))
+        try:
+            control.send(self._pipe, control.Told(record.survey), [descriptor])
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the master is gone; the reader will find the end of the pipe
+        except BlockingIOError:
+            log.warning("the master does not read its pipe: a question is not answered")
+        finally:
+            control.close_all([descriptor])
 
     def _tell(self, record: control.FromWorker) -> None:
         try:

@@ -16,6 +16,7 @@ import uvloop
 from skitai.app import Application
 
 from . import control
+from .admin.errors import Errors
 from .apps import AppFailed, load_all
 from .backlog import open_backlog
 from .doors import Doors
@@ -53,6 +54,8 @@ def main(
     watchdog = Watchdog(pipe, settings.drain_timeout)  # before any other thread
     logs = ProcessLogs(f"{settings.name}/{ordinal}", settings.logs)
     logs.start_writer()
+    errors = Errors(ordinal)
+    logging.getLogger().addHandler(errors)
     slot = scoreboard[ordinal]
     _introduce(slot, settings)
     loop = uvloop.new_event_loop()
@@ -60,7 +63,7 @@ def main(
     access_log = logs.access_log(loop)
     try:
         apps = load_all(settings.routes) if preloaded is None else preloaded
-        site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log)
+        site = WebSite(loop, settings, apps, scoreboard, ordinal, access_log, errors)
         gc.set_threshold(YOUNG)
         for listener in doors.listeners:
             open_backlog(listener)

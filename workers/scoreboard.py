@@ -8,7 +8,8 @@ may be of different moments, which no reader here minds.
 The slot's index is the worker's ordinal, which no two living workers share. Whoever takes a slot
 over clears it first.
 
-Behind the slots is the table of members that are checked, which everybody writes.
+Behind the slots is the table of members that are checked, which everybody writes, and behind that
+the ledger, in which counts outlive those who have counted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import mmap
 import os
 from enum import IntEnum
 
-from . import member_table
+from . import ledger, member_table
 
 CAPACITY = 1024  # workers of one server, those that drain included
 _CELL = 8  # bytes
@@ -48,8 +49,11 @@ class Field(IntEnum):
     REQUESTS = 10  # answered since the worker began
     ERRORS = 11  # of those, answered with a status of 500 or above
     RSS = 12  # bytes, as of the last heartbeat
+    CPU = 13  # milliseconds of CPU used, as of the last heartbeat
+    CPU_SHARE = 14  # thousandths of a CPU, between the last two
 
 
+_PAGE = mmap.ALLOCATIONGRANULARITY
 _WIDTH = 16  # cells of a slot: two cache lines, so that writers do not share one
 _IN_FLIGHT, _REQUESTS = int(Field.IN_FLIGHT), int(Field.REQUESTS)  # a third of the enum's cost
 
@@ -104,15 +108,18 @@ class Scoreboard:
         workers on the old one are replaced soon.
         """
         board = (CAPACITY + 1) * _WIDTH * _CELL
-        size = board + member_table.SIZE
+        shared = -(-(board + member_table.SIZE) // _PAGE) * _PAGE
+        size = shared + CAPACITY * ledger.SIZE
         if descriptor < 0 or os.fstat(descriptor).st_size != size:
             descriptor = os.memfd_create("skitaid-scoreboard")
             os.ftruncate(descriptor, size)
         self.descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, size)
+        self._memory = mmap.mmap(descriptor, shared)
         memory = memoryview(self._memory)
         cells = memory[:board].cast("q")
-        self.members = member_table.MemberTable(memory[board:].cast("Q"))
+        table = memory[board : board + member_table.SIZE]
+        self.members = member_table.MemberTable(table.cast("Q"))
+        self.ledger = ledger.Ledger(descriptor, shared)
         self._slots = [
             Slot(cells[index * _WIDTH : (index + 1) * _WIDTH]) for index in range(CAPACITY)
         ]
@@ -127,6 +134,10 @@ class Scoreboard:
 
     def __getitem__(self, ordinal: int) -> Slot:
         return self._slots[ordinal]
+
+    def ordinals(self) -> range:
+        """Those that were ever taken."""
+        return range(self._used[0])
 
     def serving(self) -> list[Slot]:
         """The slots of the workers that accept connections."""

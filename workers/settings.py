@@ -247,6 +247,16 @@ class Logs:
 
 
 @dataclass(frozen=True, slots=True)
+class Admin:
+    """Where an operator looks at the server, and who may."""
+
+    password: str = field(default="", repr=False)  # of user admin; "": nobody may
+    path: str = "/skitai"  # what the pages are below; without slash at its end
+    allow: tuple[str, ...] = ()  # addresses, networks, "unix:"; none: from everywhere
+    insecure: bool = False  # also over plain HTTP from other machines
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All a worker needs."""
 
@@ -269,10 +279,13 @@ class Settings:
     session_timeout: int = 1200  # seconds
     secure_keys: tuple[str, ...] = field(default=(), repr=False)  # first seals, all open
     logs: Logs = Logs()
-    admin_password: str = field(default="", repr=False)  # "" means no admin page
+    admin: Admin = Admin()
+    conf: str = ""  # absolute path of the file that this was read from; "" if there is none
     forwarding: Forwarding | None = None  # None: this is no forward proxy
     tls: Tls | None = None
     request_timeout: float = 0.0  # seconds for a handler, then 503; 0: as long as it takes
+    otel: bool = False  # traces are exported, as OpenTelemetry's environment variables say
+    slow_request: float = 1.0  # seconds; a request that takes longer is logged; 0: none is
     drain_timeout: float = 30.0  # seconds for requests in flight after `Retire`
     worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never
     max_requests: int = 0  # answered requests after which this worker asks to be replaced; 0: never

@@ -19,6 +19,8 @@ from skitai.session import Sessions
 from skitai.wasc import Server, Wasc
 
 from . import control, in_hand, resources
+from .admin.desk import Desk, Worker
+from .admin.errors import Errors
 from .apps import end, start
 from .clients import reporting
 from .clients.checks import Checks
@@ -30,6 +32,8 @@ from .doors import Doors
 from .engine import WorkerEngine
 from .handoff import Handoff
 from .heartbeat import Handlers
+from .in_hand import InHand
+from .ledger import Pen, lone_pages
 from .logs.access_log import AccessLog
 from .member_report import MemberReport
 from .member_table import MemberTable
@@ -39,6 +43,7 @@ from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
 from .slots import Slots
 from .standing import Standing
+from .tally import Tally
 from .threads import HandlerThreads
 from .web.acceptor import Acceptor
 from .web.bodies import Bodies
@@ -67,8 +72,11 @@ class WebSite:
         scoreboard: Scoreboard | None = None,
         ordinal: int = 0,
         access_log: AccessLog | None = None,
+        errors: Errors | None = None,
     ) -> None:
-        """scoreboard: of the server, None for a worker without siblings.
+        """scoreboard: of the server, None for a worker without siblings, which has no admin pages.
+
+        errors: those of this worker, as they are logged.
 
         Raises AppFailed for an app that does not start.
         """
@@ -85,8 +93,14 @@ class WebSite:
         self._threads = HandlerThreads(
             loop, self._handoff, Slots(settings.threads), settings.threads_max, limits.queue
         )
-        databases = Databases(loop, settings.database_clusters, f"skitai {settings.name}")
-        self._fanout = Fanout(loop, settings.http_clusters, self._threads.landed, databases)
+        pen = Pen(lone_pages() if scoreboard is None else scoreboard.ledger[ordinal])
+        self._tally = Tally(self._slot, pen, access_log)
+        databases = Databases(
+            loop, settings.database_clusters, f"skitai {settings.name}", self._tally.member
+        )
+        self._fanout = Fanout(
+            loop, settings.http_clusters, self._threads.landed, databases, self._tally.member
+        )
         self._fanout.stand(settings.standings)
         self._flights = Flights(
             loop,
@@ -104,6 +118,7 @@ class WebSite:
             Sessions(Seal(settings.secure_keys), settings.session_timeout),
             settings.request_timeout,
         )
+        self._wasc.starts_traces = settings.otel
         groups = {name: group.all for name, group in databases.groups.items()}
         clusters = {**self._fanout.clusters, **groups}
         caches = resources.AnswerCaches()
@@ -118,8 +133,9 @@ class WebSite:
             self._flights,
             caches,
         )
+        own = self._wasc.status().keys()
         start(self._apps, self._wasc)  # before the routes are read: apps add packages then
-        mounts = Mounts(settings.routes, self._apps)
+        mounts = Mounts(settings.routes, self._apps, self._tally.route)
         self._reverse_proxy: ReverseProxy | None = None
         if mounts.clusters:
             self._reverse_proxy = ReverseProxy(loop, settings, mounts, clusters)
@@ -137,6 +153,7 @@ class WebSite:
             looking(self._apps, mounts, self._wasc),
             self._reverse_proxy,
             self._forward_proxy,
+            self._tally.route,
         )
         self._upload_directory = UploadDirectory(settings.upload_dir)
         self._uploads = Uploads(limits, self._upload_directory, self._handoff)
@@ -151,9 +168,32 @@ class WebSite:
             self._fanout.clusters,
             self._rank,
         )
-        self._connections = Connections(loop, self._slot, settings.max_requests, access_log)
+        self._connections = Connections(loop, self._slot, settings.max_requests, self._tally)
         self._acceptors: list[Acceptor] = []
         self._overdue: Overdue | None = None
+        self.desk = Desk(
+            loop,
+            settings,
+            ordinal,
+            self._tally,
+            errors,
+            Worker(
+                VERSION,
+                self._apps,
+                mounts,
+                clusters,
+                self._flights.status,
+                self.handlers,
+                self.in_hand,
+                lambda: {k: v for k, v in self._wasc.status().items() if k not in own},
+            ),
+            self._tell,
+        )
+        if scoreboard is not None:
+            self._dispatcher.own = self.desk.pages(
+                scoreboard, self._dispatcher.run, self._dispatcher.send
+            )
+            self._wasc.whole_status = self.desk.whole_status
         if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(
                 loop,
@@ -193,6 +233,7 @@ class WebSite:
         if doors.redirect is not None:
             self._accept(doors.redirect, self._redirected, None)
         self._checks.start()
+        self.desk.start()
         self._upload_directory.sweep()
 
     def _accept(
@@ -251,6 +292,14 @@ class WebSite:
         counts = self._threads.counts()
         return Handlers(counts.running, counts.parked, counts.queued)
 
+    def clear_cache(self) -> None:
+        """Forget all results that are kept."""
+        self._flights.store.clear()
+
+    def in_hand(self) -> list[InHand]:
+        """Each with its age and what it is doing. From any thread."""
+        return in_hand.records(self._connections.in_hand(), self._dispatcher.tasks)
+
     def requests_in_hand(self) -> str:
         """Each with its age and what it is doing, for the log. From any thread."""
         return in_hand.listing(self._connections.in_hand(), self._dispatcher.tasks)
@@ -268,6 +317,7 @@ class WebSite:
         if self._overdue is not None:
             self._overdue.stop()
         self._checks.stop()
+        self.desk.stop()
         self._dispatcher.cancel()
         self._flights.close()
         self._handoff.close()
@@ -279,6 +329,7 @@ class WebSite:
     def leave_nothing(self) -> None:
         """When all is closed: let the apps shut down, and remove what is on disk."""
         end(self._apps, self._wasc)
+        self.desk.close()
         self._uploads.close()
 
     def _connection(self, client: str) -> ClientConnection:

@@ -112,6 +112,7 @@ class HandlerThreads:
         self._released: list[Runner] = []
         self._is_flushing = False
         self._is_ticking = False
+        self._first = 0  # in line at the last tick: its id, since it is not ours to keep alive
         self._lull = Lull(loop, self._start_held)
 
     # --- called on the loop ---
@@ -196,7 +197,9 @@ class HandlerThreads:
             # If nobody runs, no slot is missing: the jobs wait for a thread to be released.
             if not (self._jobs or self._resumable) or not (self.slots.running or is_held):
                 return
-            self.admission.tick(self._parked, self.slots.tick())
+            first = id(self._jobs[0]) if self._jobs else 0
+            is_same, self._first = first == self._first != 0, first
+            self.admission.tick(self._parked, self.slots.tick(), is_same)
             woken = self._grant()
             is_held = self._is_held()
         self._wake(woken)

@@ -1,10 +1,11 @@
 """What a worker says of itself when its loop may be hanging: SIGUSR2, from the master or by hand.
 
-Two answers, because the first needs nothing and the second needs the GIL:
+Three answers, because the first needs nothing and the others need the GIL:
 
 - the stacks of all threads on stderr, written by faulthandler's C handler, which runs even if
   an extension keeps the GIL for ever;
-- the requests in hand, in the log, by a thread of our own.
+- the requests in hand, in the log, by a thread of our own;
+- both to the master, for whoever has asked (`skitaid stacks`), by that thread.
 
 The thread sleeps in pause(2), which ends when a signal handler has run *in that thread*. So the
 kernel must deliver SIGUSR2 there and nowhere else: it is blocked in the main thread before any
@@ -31,6 +32,9 @@ import socket
 import threading
 from collections.abc import Callable
 
+from . import control
+from .stacks import stacks
+
 log = logging.getLogger(__name__)
 
 SIGNAL = signal.SIGUSR2
@@ -42,9 +46,10 @@ class Watchdog:
     """One per worker process, made before any other thread."""
 
     def __init__(self, pipe: socket.socket, drain_timeout: float) -> None:
-        """`pipe`: this worker's end of the control pipe, of which nothing is read."""
+        """`pipe`: this worker's end of the control pipe, of which nothing is read here."""
         # Who has the requests; while the apps are imported, nobody.
         self.report: Callable[[], str] = _booting
+        self._pipe = pipe
         signal.pthread_sigmask(signal.SIG_BLOCK, (SIGNAL,))
         faulthandler.register(SIGNAL, file=STDERR, all_threads=True, chain=False)
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
@@ -59,9 +64,21 @@ class Watchdog:
         while True:
             signal.pause()
             try:
-                log.warning("%s", self.report())
+                report = self.report()
+                log.warning("%s", report)
+                self._tell(f"{report}\n\n{stacks()}")
             except Exception:  # what it looks at is in motion; the next signal finds it elsewhere
                 log.exception("the requests in hand could not be listed")
+
+    def _tell(self, text: str) -> None:
+        """The pipe is the loop's, too; a packet of one thread is whole, whatever the other does."""
+        descriptor = control.write_down(text.encode("utf-8", "replace"))
+        try:
+            control.send(self._pipe, control.Told(control.BY_SIGNAL), [descriptor])
+        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+            pass  # the master is gone, or does not read; the log has it
+        finally:
+            control.close_all([descriptor])
 
 
 def _outlive_master(pipe: socket.socket, seconds: float) -> None:

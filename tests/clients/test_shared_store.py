@@ -156,6 +156,26 @@ async def test_servers_of_another_name_do_not_meet(faults: FaultServer, valkey: 
 
 @needs_server
 @on_uvloop
+async def test_all_that_servers_of_a_name_keep_is_forgotten(
+    faults: FaultServer, valkey: Valkey
+) -> None:
+    """Who put it there does not matter; what others keep there stays."""
+    with sharing(faults, valkey.url) as (_, store):
+        one, other, shop = store("web"), store("web"), store("shop")
+        for each in (one, shop):
+            each.put(KEY, entry())
+            await kept(each)
+        for number in range(2000):  # more than one step of the search
+            valkey.ask("SET", f"skitai:web:{number}", "x")
+        other.clear()
+        await at_rest(other)
+        assert await fetch(one) is None
+        assert await fetch(shop) is not None
+        assert valkey.ask("DBSIZE") == b":1\r\n"
+
+
+@needs_server
+@on_uvloop
 async def test_the_first_entry_stays_while_it_is_fresh(faults: FaultServer, valkey: Valkey) -> None:
     """As in a worker's memory."""
     with sharing(faults, valkey.url) as (_, store):

@@ -106,6 +106,10 @@ def test_unknown_key_that_is_like_no_other(home: Path) -> None:
         ("securekey =", "without this line a random key is made at every start"),
         ("result_cache = example.com:6379", "it is not of the form valkey://host:port/number"),
         ("admin_password = abc", "it needs at least 6 characters"),
+        ("admin_path = skitai", "skitai is no path like /skitai"),
+        ("admin_path = /", "/ is no path like /skitai"),
+        ("admin_path = /../x", "/../x is no path like /skitai"),
+        ("admin_allow = office", "office is neither an IP address"),
     ],
 )
 def test_wrong_value(home: Path, line: str, reason: str) -> None:
@@ -149,7 +153,7 @@ def test_sample_secrets_on_loopback(home: Path, ip: str) -> None:
     lines = "".join(f"{key} = {value}\n" for key, value in SAMPLE_SECRETS.items())
     settings = load(home, f"{ROUTES}[server]\nip = {ip}\n{lines}")
     assert settings.worker.secure_keys == ("ASDF34x5=DFu$3FD45i&*YTnU+78",)
-    assert settings.worker.admin_password == "admin-password"
+    assert settings.worker.admin.password == "admin-password"
 
 
 def test_conf_as_short_as_the_first_example(home: Path) -> None:
@@ -165,7 +169,7 @@ def test_conf_as_short_as_the_first_example(home: Path) -> None:
         200,
     )
     assert len(inner.secure_keys) == 1 and len(inner.secure_keys[0]) >= 32
-    assert (inner.admin_password, inner.forwarding, inner.tls) == ("", None, None)
+    assert (inner.admin.password, inner.forwarding, inner.tls) == ("", None, None)
     assert inner.limits == worker.Limits()
 
 
@@ -202,6 +206,9 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     result_cache = valkey://cache.example.com:6379/1
     securekey = new-key-1   old-key-2
     admin_password = open sesame
+    admin_path = /back/door
+    admin_allow = 10.0.0.0/8 unix:
+    admin_insecure = yes
     max_request_line = 4k
     max_header_size = 32K
     max_headers = 50
@@ -217,6 +224,8 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     min_body_rate = 1k
     keepalive_timeout = 10s
     request_timeout = 20
+    slow_request = 500
+    otel = yes
     drain_timeout = 0
     access_log = no
     log_format = json
@@ -231,7 +240,7 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
     assert (settings.port, settings.processes, settings.drain_timeout) == (80, 2, 0.0)
     assert settings.worker == worker.Settings(
         name="shop",
-        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:40"),),
+        routes=(worker.AppRoute("/", str(home / "app/webapp.py"), "web.conf:45"),),
         ip="::1",
         port=80,
         threads=3,
@@ -247,9 +256,12 @@ def test_every_key_reaches_its_setting(home: Path) -> None:
         result_cache_size=1024**2,
         session_timeout=3600,
         secure_keys=("new-key-1", "old-key-2"),
-        admin_password="open sesame",
+        admin=worker.Admin("open sesame", "/back/door", ("10.0.0.0/8", "unix:"), True),
+        conf=str(home / "etc/skitaid/servers-enabled/web.conf"),
         forwarding=worker.Forwarding(),
         request_timeout=20.0,
+        slow_request=500.0,
+        otel=True,
         logs=worker.Logs(str(home / "var/servers/web/logs"), False, "json", "size", 1024**2, 7),
         drain_timeout=0.0,
     )

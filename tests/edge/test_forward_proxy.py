@@ -268,6 +268,13 @@ def test_what_is_behind_a_refused_tunnel_is_no_request(site: Site) -> None:
     assert asked(site.proxy) == before + 1
 
 
+def test_what_is_behind_a_tunnel_to_a_path_is_no_request(site: Site) -> None:
+    """CONNECT is the proxy's, whatever its target looks like; a path of ours is none."""
+    head = "CONNECT /hello HTTP/1.1\nHost: x\n\nGET /hello HTTP/1.1\nHost: x\nConnection: close"
+    data = ask(site.proxy, head)[1]
+    assert data.count(b"HTTP/1.1 ") == data.count(b"HTTP/1.1 400") == 1
+
+
 def test_a_tunnel_behind_another_request_is_refused(site: Site) -> None:
     """Its bytes may have been read already."""
     first = "GET /hello HTTP/1.1\nHost: x\n\n"

@@ -47,6 +47,27 @@ def test_a_socket_of_another_port_is_refused(home: Home) -> None:
     assert (ran.code, ran.err) == (1, f"server web: {expected}\n")
 
 
+def test_a_given_file_is_served_and_stays(home: Home) -> None:
+    """Who has made it removes it; another one than that of the conf is refused."""
+    home.write_app("webapp.py")
+    path = home.root / "web.sock"
+    conf = "[server]\nip = unix:{path}\n[routes:line]\n/ = {app}/webapp"
+    home.write_conf("web", conf.replace("{path}", str(path)))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        server = home.start(activated(home, listener), "web", 0, pass_fds=(listener.fileno(),))
+        with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as answer:
+            client.connect(str(path))
+            client.sendall(b"GET /hello HTTP/1.0\r\n\r\n")
+            assert answer.read().endswith(b"hello")
+        assert server.stop() == 0
+        assert path.exists()
+        home.write_conf("web", conf.replace("{path}", f"{path}.other"))
+        told = run_activated(home, listener).err
+    assert f"the socket given is unix:{path}, the conf has ip = unix:{path}.other" in told
+
+
 def run_activated(home: Home, listener: socket.socket) -> Ran:
     return home.run_command(activated(home, listener), pass_fds=(listener.fileno(),))
 

@@ -353,6 +353,11 @@ SPOOFED = (
     "X-Forwarded-Host: bank.example",
     "X-Forwarded-Prefix: /evil",
     "Forwarded: for=10.0.0.1",
+    # As CGI and WSGI spell the names of fields, these are the same.
+    "X_Forwarded-For: 10.0.0.1",
+    "X_Forwarded_Proto: https",
+    "x_forwarded_host: bank.example",
+    "Content_Length: 7",
 )
 
 
@@ -362,6 +367,7 @@ def test_spoofed_fields_are_dropped(client: RawClient, member: PlainMember) -> N
     client.whole_answer()
     (asked,) = member.seen
 
+    assert [name for name, _ in asked.fields if "_" in name] == []
     assert asked.get("x-forwarded-for") == "127.0.0.1"
     assert asked.get("x-forwarded-proto") == "http"
     assert asked.get("x-forwarded-host") == "site.example"
@@ -857,6 +863,21 @@ def test_wish_with_a_body_is_passed_on_without_the_wish(
     assert member.seen[0].size == 3
     assert member.seen[0].get("upgrade") is None
     assert member.seen[0].get("http2-settings") is None
+
+
+@pytest.mark.parametrize("wish", ["h2c", "H2C", "echo, h2c"])
+def test_wish_for_http_2_is_not_passed_on(
+    client: RawClient, member: PlainMember, wish: str
+) -> None:
+    """By a connection that speaks it a client could ask the member for paths that are none of the
+    cluster's.
+    """
+    fields = ("Connection: Upgrade", f"Upgrade: {wish}", "HTTP2-Settings: AAM")
+    client.send(request("GET", "/viewinfo/fine", *fields) + request("GET", "/viewinfo/who"))
+
+    assert client.whole_answer() == (200, WHOLE)
+    assert client.whole_answer() == (200, str(member.port).encode())
+    assert member.seen[0].get("upgrade") is None
 
 
 def test_half_close_goes_through_the_tunnel(client: RawClient) -> None:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 from asking import on_uvloop, until
 
+from skitaid.workers.web.sockets import close_by_reset
 from skitaid.workers.web.tunnel import Tunnel, _End
 
 BUFFER = 64 * 1024
@@ -166,6 +167,16 @@ async def test_close_breaks_off_both() -> None:
         for sock in (pipe.near, pipe.far):
             with pytest.raises(ConnectionResetError):
                 await pipe.receive(sock, 1)
+
+
+@on_uvloop
+async def test_side_that_is_closed_can_be_broken_off() -> None:
+    """A worker that leaves breaks off its clients, one too whose server has yet to be closed."""
+    outer, transport = await _connected(asyncio.get_running_loop())
+    transport.abort()
+    assert await asyncio.get_running_loop().sock_recv(outer, 1) == b""  # so it is closed
+    close_by_reset(transport)
+    outer.close()
 
 
 @on_uvloop

@@ -22,7 +22,7 @@ from skitai.was import WAS
 
 def was(engine: ImaginedEngine) -> WAS:
     """`was` as handlers have it, as far as it asks others."""
-    shared = SimpleNamespace(engine=engine, request_timeout=0.0)
+    shared = SimpleNamespace(engine=engine, request_timeout=0.0, starts_traces=False)
     found = SimpleNamespace(app=None)
     return WAS(cast(Any, shared), cast(Any, found), request())
 

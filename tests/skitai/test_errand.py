@@ -30,7 +30,7 @@ def lines(asked: Request) -> dict[str, str]:
 
 
 def was(engine: ImaginedEngine, asked: Request, timeout: float = 0.0) -> WAS:
-    shared = SimpleNamespace(engine=engine, request_timeout=timeout)
+    shared = SimpleNamespace(engine=engine, request_timeout=timeout, starts_traces=False)
     return WAS(cast(Any, shared), cast(Any, SimpleNamespace(app=None)), asked)
 
 

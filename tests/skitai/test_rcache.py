@@ -222,6 +222,13 @@ class Book(RuleBasedStateMachine):
         self.memory.drop(each)
         assert self.memory.look(each, 100.0) is None
 
+    @rule(each=keys)
+    def clear(self, each: Key) -> None:
+        self.memory.clear()
+        assert self.memory.is_empty
+        assert self.memory.look(each, 100.0) is None
+        assert self.memory.status()["bytes"] == 0
+
     @rule(seconds=st.integers(1, 5))
     def wait(self, seconds: int) -> None:
         self.clock.now += seconds

@@ -22,7 +22,7 @@ INNER = {
     Request: {
         "answered_with", "asked", "began", "caller", "channel", "errand", "failures", "field",
         "fields", "id_bytes", "incoming", "is_given_up", "media_type", "member", "problem",
-        "start_anew", "started", "taken", "target", "upload",
+        "returned", "series", "start_anew", "started", "taken", "target", "upload",
     },
     Response: {"may_be_empty", "problem"},
     Cookies: {"fields"},

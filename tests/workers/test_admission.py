@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skitaid.workers.admission import FEW, Admission
+from skitaid.workers.admission import FEW, HELD, Admission
 
-# Steps: "i" an idle moment with so many waiting, "p" a tick with progress, "s" one without any.
+# Steps: "i" an idle moment with so many waiting, "p" a tick with progress, "s" one without any,
+# "f" one with progress in which the same request stayed first in line.
 TABLE = [
     ("few may wait at first", 0, "", FEW),
     ("an idle moment makes room for one more", FEW, "i", FEW + 1),
@@ -19,6 +20,9 @@ TABLE = [
     ("few may always wait", 160, "i" + 100 * "p", FEW),
     ("without progress one more may wait with each tick", 160, "s", 161),
     ("without progress nobody goes", 2, "s", FEW),
+    ("who is first in line is not held back for ever", 160, HELD * "f", 161),
+    ("nor until the next tick, should no slot be free", 160, (HELD + 9) * "f", 161),
+    ("it is another one's turn to be patient then", 160, HELD * "f" + "pf", 140),
 ]
 
 
@@ -29,6 +33,8 @@ def play(admission: Admission, waiting: int, steps: str) -> None:
                 admission.idle(waiting)
             case "p":
                 admission.tick(waiting, progress=1)
+            case "f":
+                admission.tick(waiting, progress=1, is_same=True)
             case "s":
                 admission.tick(waiting, progress=0)
 

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from operator_session import HELLO, Home, free_port
@@ -42,6 +43,16 @@ def index(was):
 
 @app.route("/status")
 def status(was):
+    return was.status()
+
+
+@app.route("/status_async")
+async def status_async(was):
+    return await was.status_async()
+
+
+@app.route("/wrong")
+async def wrong(was):
     return was.status()
 
 
@@ -123,17 +134,28 @@ def server(home: Home) -> Server:
     return serve(home, free_port())
 
 
-def test_status_of_a_worker(server: Server) -> None:
-    """All its parts and what apps have registered, as plain values."""
-    status = server.get("/status").json()
+@pytest.mark.parametrize("path", ["/status", "/status_async"])
+def test_status_of_server_and_worker(server: Server, path: str) -> None:
+    """What status.json has, the worker's own parts, and what apps have registered."""
+    status = server.get(path).json()
 
-    assert sorted(status) == PARTS
-    assert status["threads"] == {"running": 1, "parked": 0, "idle": 0, "maximum": 9}
+    assert status.keys() >= {"server", "workers", "routes", "slow", "errors", *PARTS}
+    assert status["server"]["pid"] == server.pid
+    assert [worker["pid"] for worker in status["workers"]] == server.workers()
+    running = {"/status": 1, "/status_async": 0}[path]
+    assert (status["threads"]["running"], status["threads"]["maximum"]) == (running, 9)
     assert status["queue"] == {"qsize": 0, "max": 7}
-    assert status["apps"] == {"/": "webapp", "/other/": "other app", "/again": "webapp"}
+    apps = {app["prefix"]: app["name"] for app in status["apps"]}
+    assert apps == {"/": "webapp", "/other/": "other app", "/again": "webapp"}
     assert status["httpserver"]["port"] == server.port
     assert status["searcher"] == {"documents": 3}
-    assert list(status["clusters"]) == ["back", "dead", "socketpool"]
+    assert [cluster["name"] for cluster in status["clusters"]] == ["back", "dead"]
+
+
+def test_status_in_an_async_handler_is_not_waited_for(server: Server) -> None:
+    """It would stop the loop, so it is refused, with a hint in the log."""
+    assert server.get("/wrong").status == 500
+    server.wait_log("WrongUse: this would stop the event loop; in an async handler, await it")
 
 
 def test_parts_are_there_when_an_app_starts(server: Server) -> None:
@@ -165,6 +187,13 @@ def test_parts_as_attributes(server: Server) -> None:
     assert views["alike"]
 
 
+def member_of(status: Any, name: str) -> Any:
+    """The one member of a cluster."""
+    (cluster,) = [each for each in status["clusters"] if each["name"] == name]
+    (member,) = cluster["members"]
+    return member
+
+
 def test_a_handler_that_waits(home: Home, tmp_path: Path) -> None:
     """It is parked, and its call is in flight to the member."""
     with closing(Gate(tmp_path / "gate")) as gate, ThreadPoolExecutor(1) as others:
@@ -175,14 +204,13 @@ def test_a_handler_that_waits(home: Home, tmp_path: Path) -> None:
 
         status = server.get("/status").json()
         assert (status["threads"]["running"], status["threads"]["parked"]) == (1, 1)
-        (member,) = status["clusters"]["back"]["members"]
-        assert member["address"] == member["node"] == f"127.0.0.1:{back.port}"
-        assert (member["weight"], member["in_flight"], member["state"]) == (3, 1, "enabled")
-        assert (member["is_ejected"], member["busy"], member["cap"]) == (False, 1, 256)
+        member = member_of(status, "back")
+        assert member["node"] == f"127.0.0.1:{back.port}"
+        assert (member["weight"], member["in_flight"], member["state"]) == (3, 1, "up")
+        assert (member["pool"]["busy"], member["pool"]["cap"]) == (1, 256)
         gate.open()
         assert waiting.result().json() == [3]
-        (member,) = server.get("/status").json()["clusters"]["back"]["members"]
-        assert member["in_flight"] == 0
+        assert member_of(server.get("/status").json(), "back")["in_flight"] == 0
 
 
 def test_servers_named_by_urls_are_in_the_socket_pool(home: Home, server: Server) -> None:
@@ -199,5 +227,5 @@ def test_a_member_that_is_left_alone(server: Server) -> None:
     """After three failures in a row."""
     for ejected in (False, False, True):
         assert server.get("/ask/dead").json() == [0]
-        (member,) = server.get("/status").json()["clusters"]["dead"]["members"]
-        assert member["is_ejected"] is ejected
+        member = member_of(server.get("/status").json(), "dead")
+        assert (member["state"] == "ejected") is ejected

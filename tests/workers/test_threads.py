@@ -437,9 +437,11 @@ def test_few_wait_as_long_as_there_is_something_to_do(monkeypatch: pytest.Monkey
     run(test())
 
 
-@pytest.mark.parametrize("is_busy", [False, True])
-def test_those_who_wait_hold_nobody_back_for_long(is_busy: bool) -> None:
-    """Many start while none is finished, also if the loop has news for others all the time."""
+@pytest.mark.parametrize(("is_busy", "is_moving"), [(False, False), (True, False), (True, True)])
+def test_those_who_wait_hold_nobody_back_for_long(is_busy: bool, is_moving: bool) -> None:
+    """Many start while none is finished, also if the loop has news for others all the time, and
+    those park again and again.
+    """
 
     async def test() -> None:
         async with bench(adaptive(1), maximum=30) as b:
@@ -449,6 +451,8 @@ def test_those_who_wait_hold_nobody_back_for_long(is_busy: bool) -> None:
             def is_everybody_there() -> bool:
                 if is_busy:
                     b.threads.landed(Parcel())
+                if is_moving:
+                    b.threads.slots.progress += 1
                 return b.threads.counts().parked == len(parcels)
 
             await b.until(is_everybody_there)

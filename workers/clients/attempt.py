@@ -163,7 +163,7 @@ class Attempt:
 
     def _fail(self, status: Status, msg: str) -> None:
         now = time.monotonic()
-        self.member.failed(self._is_probe, now, random.random(), msg)
+        self.member.failed(self._is_probe, now, random.random(), msg, now - self.started)
         self._end(status, 0, msg, (), b"", now)
 
     def _end(

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from skitaid.workers.ledger import Series
 from skitaid.workers.standing import Standing, State
 
 from .balance import BALANCES, Load, rendezvous
@@ -44,6 +45,7 @@ class ClusterMember:
 
     cluster: the name of its section; "" for a server named by a URL, which is asked in any case
     and so has no news to log. weight: as the conf has it. Times are monotonic.
+    upstream: where requests to it are counted, by outcome; see `tally.OUTCOMES`.
     """
 
     keeper: ConnectionKeeper[HttpConnection]
@@ -56,6 +58,7 @@ class ClusterMember:
     last_error: str = ""
     failed_at: float = 0.0
     others: list[ConnectionKeeper[Any]] = field(default_factory=list)  # of requests passed on
+    upstream: Mapping[str, Series] = field(default_factory=dict)
 
     @property
     def node(self) -> str:
@@ -70,6 +73,7 @@ class ClusterMember:
     def answered(self, elapsed: float, now: float) -> None:
         """It answered after so many seconds."""
         self.load.in_flight -= 1
+        self._count("normal", elapsed)
         self.load.finished(elapsed, now)
         if self.health.answered():
             self.load.starts_slowly(now)
@@ -81,12 +85,19 @@ class ClusterMember:
         if self.health.checked(is_up, now):
             self.load.starts_slowly(now)
 
-    def failed(self, was_probe: bool, now: float, dice: float, reason: str) -> None:
-        """It could not be reached, or broke off. reason: a sentence with its name."""
+    def failed(
+        self, was_probe: bool, now: float, dice: float, reason: str, elapsed: float = 0.0
+    ) -> None:
+        """It could not be reached, or broke off, after so many seconds.
+
+        reason: a sentence with its name.
+        """
         self.load.in_flight -= 1
         if self.state is State.DISABLED:  # we have cut it off ourselves
+            self._count("cancelled", elapsed)
             self.health.released(was_probe)
             return
+        self._count("failed", elapsed)
         self.last_error, self.failed_at = reason, now
         until = self.health.ejected_until
         is_news = self.health.failed(was_probe, now, dice)
@@ -105,15 +116,22 @@ class ClusterMember:
         """Nothing of an answer came in so many seconds, then the request was given up by us."""
         if self.load.was_silent(elapsed, now):
             self.load.given_up(elapsed, now)
-            self.failed(was_probe, now, dice, f"{self.node} said nothing within {elapsed:.1f} s")
+            reason = f"{self.node} said nothing within {elapsed:.1f} s"
+            self.failed(was_probe, now, dice, reason, elapsed)
         else:
             self.cancelled(was_probe, elapsed, now)
 
     def cancelled(self, was_probe: bool, elapsed: float, now: float) -> None:
         """The request was given up by us after so many seconds."""
         self.load.in_flight -= 1
+        self._count("cancelled", elapsed)
         self.load.given_up(elapsed, now)
         self.health.released(was_probe)
+
+    def _count(self, outcome: str, elapsed: float) -> None:
+        series = self.upstream.get(outcome)
+        if series is not None:  # else nobody counts, as in tests
+            series.add(elapsed)
 
     def stand(self, standing: Standing) -> State:
         """What an operator wants of it from now on; the state before that, for `changed`."""

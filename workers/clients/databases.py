@@ -21,6 +21,7 @@ from skitaid.workers.standing import Standing
 from .balance import Load, digest
 from .cluster import Cluster, ClusterMember
 from .pg_keeper import PgKeeper
+from .servers import Counting
 
 SERVERS_MAX = 64  # named by calls; each may have as many connections as the defaults say
 
@@ -34,15 +35,20 @@ class DatabaseGroup:
 
 
 class Databases:
-    """Of one worker. application: what we are called in pg_stat_activity."""
+    """Of one worker.
+
+    application: what we are called in pg_stat_activity. counting: as for `Servers`.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         clusters: Mapping[str, DatabaseCluster],
         application: str = "skitai",
+        counting: Counting | None = None,
     ) -> None:
         self._loop = loop
+        self._counting = counting
         self._application = application
         self._dice = random.Random()
         self._servers: dict[DatabaseServer, ClusterMember] = {}
@@ -160,4 +166,8 @@ class Databases:
     ) -> ClusterMember:
         # In the place of a keeper of HTTP connections: whoever asks by SQL takes it for what it is.
         keeper: Any = PgKeeper(self._loop, server, limits, access, self._application)
-        return ClusterMember(keeper, Load(identity=digest(server.node.encode())), cluster)
+        load = Load(identity=digest(server.node.encode()))
+        # A call may name any database at all: they are counted together.
+        node = server.node if cluster else ""
+        upstream = {} if self._counting is None else self._counting(cluster, node)
+        return ClusterMember(keeper, load, cluster, upstream=upstream)

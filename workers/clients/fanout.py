@@ -33,7 +33,7 @@ from .databases import Databases
 from .journey import Journey
 from .leg import Changed, Choice, Poll
 from .pg_session import PgSession, Step
-from .servers import Servers
+from .servers import Counting, Servers
 
 SWEEP = 1.0  # seconds
 
@@ -49,11 +49,12 @@ class Fanout:
         clusters: Mapping[str, HttpCluster],
         landed: Callable[[Call], None],
         databases: Databases | None = None,
+        counting: Counting | None = None,
     ) -> None:
-        """databases: None if there are none in the conf."""
+        """databases: None if there are none in the conf. counting: as for `Servers`."""
         self._loop = loop
         self._landed = landed
-        self._servers = Servers(loop, clusters)
+        self._servers = Servers(loop, clusters, counting=counting)
         self._out: dict[Call, list[Way]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self.clusters = self._servers.clusters

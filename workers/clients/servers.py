@@ -11,11 +11,12 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
 
 from skitai.engine import Origin
+from skitaid.workers.ledger import Series
 from skitaid.workers.settings import (
     CONNECTIONS_MAX,
     ClientLimits,
@@ -38,9 +39,11 @@ log = logging.getLogger(__name__)
 
 ORIGINS_MAX = 512
 
+Counting = Callable[[str, str], Mapping[str, Series]]  # cluster and node; by outcome
+
 
 class Servers:
-    """Of one worker. environ: where the proxies are.
+    """Of one worker. environ: where the proxies are. counting: gives a member its series.
 
     following: what looks up the names of members, one for each cluster that has such.
     """
@@ -50,8 +53,10 @@ class Servers:
         loop: asyncio.AbstractEventLoop,
         clusters: Mapping[str, HttpCluster],
         environ: Mapping[str, str] = os.environ,
+        counting: Counting | None = None,
     ) -> None:
         self._loop = loop
+        self._counting = counting
         self._dice = random.Random()
         self._names = Names()
         self._contexts = Contexts()
@@ -123,7 +128,10 @@ class Servers:
     ) -> ClusterMember:
         keeper = ConnectionKeeper(self._loop, address, cap, limits, self._names)
         load = Load(weight, identity=digest(keeper.node.encode()))
-        return ClusterMember(keeper, load, cluster, weight=weight)
+        # A URL may name any server at all: they are counted together.
+        node = keeper.node if cluster else ""
+        upstream = {} if self._counting is None else self._counting(cluster, node)
+        return ClusterMember(keeper, load, cluster, weight=weight, upstream=upstream)
 
 
 def _proxies(environ: Mapping[str, str]) -> Proxies:

@@ -30,6 +30,14 @@ log = logging.getLogger(__name__)
 TIMEOUT = 0.5  # seconds for all of one look; a member is asked sooner than a hung cache waited for
 REST = 1.0  # seconds after a failure
 
+# A step of SCAN, so that a server with many keys is never busy with it for long. What is left to
+# see begins at the cursor that comes back.
+_FORGET_SOME = b"""\
+local found = redis.call("SCAN", ARGV[1], "MATCH", ARGV[2], "COUNT", 1000)
+if #found[2] > 0 then redis.call("UNLINK", unpack(found[2])) end
+return found[1]
+"""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
 _FAILURES = (OSError, TimeoutError, msgspec.MsgspecError)
@@ -73,6 +81,10 @@ class SharedStore:
     def drop(self, key: Key) -> None:
         """See `Store`."""
         self._handoff.post(_Spawn(self, self._ask, (b"DEL", self._name(key))))
+
+    def clear(self) -> None:
+        """See `Store`: what servers of this name keep, whichever worker or machine put it there."""
+        self._spawn(self._clear())
 
     def status(self) -> dict[str, Any]:
         """failures: exchanges with the server that failed."""
@@ -132,6 +144,13 @@ class SharedStore:
         is_fresh = old is not None and time.time() < old.cached_time + old.seconds
         if milliseconds > 0 and not is_fresh:
             await self._ask(b"SET", name, _encode(entry), b"PX", b"%d" % milliseconds)
+
+    async def _clear(self) -> None:
+        cursor = b""
+        while cursor != b"0":
+            words = (b"EVAL", _FORGET_SOME, b"0", cursor or b"0", self._prefix + b"*")
+            next_one = await self._bounded(self._ask(*words))
+            cursor = next_one if isinstance(next_one, bytes) else b"0"  # it has failed
 
     async def _kept(self, name: bytes) -> Entry | None:
         data = await self._ask(b"GET", name)

@@ -29,7 +29,7 @@ from .writer import Channel, LogWriter
 LINGER = 0.1  # seconds
 BATCH = 500  # lines; they are formatted within about a fifth of a millisecond
 LINE = b"%b %b %b %b %b %b %d %b %b %b\n"
-GONE = b"499"  # the client went before the response was begun; nginx's number
+GONE = b"HTTP/1.1 499"  # the client went before the response was begun; nginx's number
 
 # The usual durations in milliseconds; a look here costs a quarter of formatting.
 _TENTHS = tuple(b"%.1f" % (tenths / 10) for tenths in range(1000))
@@ -82,9 +82,8 @@ class AccessLog:
         self._stamp = b""
         self._iso = ("", "")  # up to the second, and from the milliseconds on
 
-    def note(self, request: Request, status: bytes, size: int) -> None:
+    def note(self, request: Request, status: bytes, size: int, now: float) -> None:
         """A request is over. size: bytes that were sent for it, header included."""
-        now = monotonic()
         if now >= self._next_second:
             self._turn(now)
         if not self._count:

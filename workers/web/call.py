@@ -108,6 +108,7 @@ class WebCall:
     def _fill(self, kind: str, body: Body) -> None:
         if isinstance(body, Stream):
             self._kind, self._stream = kind, body
+            self.request.returned = monotonic()
             return
         self._keep_alive = self._connection.keep_alive
         self._data = to_bytes(self.request, kind, body, self._keep_alive)

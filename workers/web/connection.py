@@ -81,10 +81,10 @@ class ClientConnection(asyncio.Protocol):
     """HTTP/1.1 as a server (RFC 9112)."""
 
     __slots__ = (
-        "_access_log",
         "_arrival",
         "_choose_sink",
         "_connections",
+        "_head",
         "_held",
         "_hsts",
         "_in_hand",
@@ -103,7 +103,7 @@ class ClientConnection(asyncio.Protocol):
         "_queue",
         "_sent",
         "_site",
-        "_status",
+        "_tally",
         "_transport",
         "_unsent",
         "_was_queued",
@@ -132,9 +132,9 @@ class ClientConnection(asyncio.Protocol):
         self._loop = loop
         self._site = site
         self._connections = connections
-        self._access_log = connections.access_log
+        self._tally = connections.tally
         self._sent = 0  # bytes of a streamed response so far
-        self._status = GONE  # of it
+        self._head = GONE  # of it
         self._limits = limits
         self._choose_sink = choose_sink
         self._proxies = proxies
@@ -214,8 +214,7 @@ class ClientConnection(asyncio.Protocol):
             if self._hsts:
                 data = self._with_hsts(data)
             self._transport.write(data)
-            if self._access_log is not None:
-                self._access_log.note(request, data[9:12], len(data))
+            self._tally.ended(request, data, len(data))
             self._finished(keep_alive)
         elif request.upload is not None:
             request.upload.discard()  # its handler has ended later than its connection
@@ -228,7 +227,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None:
             raise ConnectionResetError("the client has gone")
         if not self._sent:
-            self._status = bytes(data[9:12])
+            self._head = bytes(data[:12])
             if self._hsts:
                 data = self._with_hsts(data)
         self._sent += len(data)
@@ -246,7 +245,9 @@ class ClientConnection(asyncio.Protocol):
         """A piece of a streamed response; `Passer.client_slow` tells when not to."""
         if self._transport is not None:
             if not self._sent:
-                self._status = data[9:12]
+                self._head = data[:12]
+                if self._in_hand is not None:
+                    self._in_hand.returned = monotonic()
                 if self._hsts:
                     data = self._with_hsts(data)
             self._sent += len(data)
@@ -261,8 +262,11 @@ class ClientConnection(asyncio.Protocol):
                 self._rearm()
 
     def drop(self, request: Request) -> None:
-        """There will be no response to `request`, which is in hand; the client is sent none."""
+        """There will be no response to `request`, which is in hand, nor to those behind it: the
+        client would take theirs for its.
+        """
         if self._in_hand is request:
+            waiting.clear(self._queue)
             self._in_hand = self.passing = None
             self._note_stream(request)
             self._connections.ended()
@@ -319,9 +323,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _note_stream(self, request: Request) -> None:
         """A streamed response is over, whole or not."""
-        if self._access_log is not None:
-            self._access_log.note(request, self._status, self._sent)
-        self._sent, self._status = 0, GONE
+        self._tally.ended(request, self._head, self._sent)
+        self._sent, self._head = 0, GONE
 
     def abort(self) -> None:
         """Close at once; a response that is not whole must not look whole."""
@@ -564,7 +567,8 @@ class ClientConnection(asyncio.Protocol):
 
     def release_body(self) -> None:
         self._is_body_held = False
-        self._check_reading()
+        if self._transport is not None:  # else the client has gone, and is read no more
+            self._check_reading()
 
     def body_stored(self, sink: BodySink) -> None:
         waiting.complete(self._queue, sink)
@@ -672,8 +676,7 @@ class ClientConnection(asyncio.Protocol):
         if self._hsts:
             data = self._with_hsts(data)
         self._transport.write(data)
-        if self._access_log is not None:
-            self._access_log.refused(self._peer, refusal.status, len(data))
+        self._tally.refused(self._peer, refusal.status, len(data))
         self._linger()
 
     def _linger(self) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from skitai.request import Request
-from skitaid.workers.logs.access_log import AccessLog
 from skitaid.workers.scoreboard import Field, Slot, lone_slot
+from skitaid.workers.tally import Tally
 
 COARSE = 1.0  # seconds: deadlines are kept no more exactly than that
 NEVER = float("inf")
@@ -56,15 +56,15 @@ class Connections:
         loop: asyncio.AbstractEventLoop,
         slot: Slot | None = None,
         max_requests: int = 0,
-        access_log: AccessLog | None = None,
+        tally: Tally | None = None,
     ) -> None:
         """slot: where the siblings read how much there is to do; None without siblings.
-
+        tally: counts what is over; None: one of its own.
         max_requests: after so many answers `when_used_up` is called, once; 0 is never.
         """
-        self.access_log = access_log
         self._loop = loop
         self._slot = lone_slot() if slot is None else slot
+        self.tally = Tally(self._slot) if tally is None else tally
         self.began = self._slot.request_began  # a request is taken in hand
         self._requests_left = max_requests
         self.when_used_up: Callable[[], None] | None = None

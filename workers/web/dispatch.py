@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from skitai import rpc
 from skitai.mounting import miss
@@ -29,7 +29,7 @@ from .call import Context, RpcCall, WebCall
 from .connection import ClientConnection
 from .files import Files
 from .forward_proxy import ForwardProxy
-from .mounts import Failed, Methods, Missed, Mounts, Moved
+from .mounts import Counting, Failed, Methods, Missed, Mounts, Moved
 from .pump import pump
 from .reverse_proxy import ReverseProxy
 
@@ -52,11 +52,12 @@ class Dispatcher:
         reload: Callable[[], None] | None = None,
         proxy: ReverseProxy | None = None,
         forward: ForwardProxy | None = None,
+        counting: Counting = lambda *name: None,
     ) -> None:
         """reload: called before requests of apps in development mode; None: there are none.
 
         proxy: for the routes of clusters; None: there are none. forward: for targets that are no
-        paths; None: this is no forward proxy.
+        paths; None: this is no forward proxy. counting: as for `Mounts`.
         """
         self._loop = loop
         self._mounts = mounts
@@ -69,33 +70,42 @@ class Dispatcher:
         self._threads = threads
         self._reload = reload
         self._proxy = proxy
+        # The server's own pages by their paths, before all others: set when all is put together.
+        self.own: Mapping[str, Callable[[ClientConnection, Request], None]] = {}
+        self._of_files = counting("file", "", "", "")
+        self._of_documents = counting("rpc", "", "", "")
+        self._of_forwarding = counting("forward", "", "", "")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._files = Files(loop, mounts, settings, self._run)
+        self._files = Files(loop, mounts, settings, self.run)
 
     def handle(self, connection: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
         forward = self._forward
-        is_path = request.target.startswith(b"/")
-        if forward is not None and not is_path and forward.answer(connection, request):
-            return
+        # A CONNECT is, whatever it names: what is behind it must not be read as a request.
+        may_be_forward = not request.target.startswith(b"/") or request.method == "CONNECT"
+        if forward is not None and may_be_forward:
+            request.series = self._of_forwarding
+            if forward.answer(connection, request):
+                return
+            request.series = None
         try:
             request.path = decode_path(split_target(request.target)[1])
         except ValueError:
             answers.error(connection, request, 400, "The path is not percent-encoded UTF-8.")
             return
         try:
-            if not request.path.startswith("/"):
+            own = self.own.get(request.path)
+            if own is not None:
+                own(connection, request)
+            elif not request.path.startswith("/"):
                 self._no_path(connection, request)
-            elif (
-                self._has_directories
-                and request.method in ("GET", "HEAD")
-                and self._files.answer(connection, request)
-            ):
+            elif self._has_directories and self._is_file(connection, request):
                 pass
             elif (
                 self._proxy is not None
                 and (proxied := self._mounts.proxied(request.path, request.method)) is not None
             ):
+                request.series = proxied.series
                 self._proxy.pass_on(connection, request, proxied)
             elif request.method == "POST" and (rpc.is_xml(request) or rpc.is_json(request)):
                 self._submit_rpc(connection, request)
@@ -115,6 +125,16 @@ class Dispatcher:
         """Give up what runs on the loop. For the end of the worker."""
         for task in self._tasks:
             task.cancel()
+
+    def _is_file(self, connection: ClientConnection, request: Request) -> bool:
+        """Whether it is one, and was answered therefore."""
+        if request.method not in ("GET", "HEAD"):
+            return False
+        request.series = self._of_files
+        if self._files.answer(connection, request):
+            return True
+        request.series = None
+        return False
 
     # --- apps ---
 
@@ -149,11 +169,12 @@ class Dispatcher:
 
     def _submit(self, connection: ClientConnection, request: Request, found: Found) -> None:
         request.channel = connection
+        request.series = found.series
         if found.route.timeout is not None:
             request.timeout = found.route.timeout
         call = WebCall(connection, request, found, self._context)
         if found.route.is_async:
-            self._run(call.run_async())
+            self.run(call.run_async())
         elif self._threads.is_full():
             self._refuse(connection, request)
         else:
@@ -166,14 +187,20 @@ class Dispatcher:
             self._refuse(connection, request)
             return
         request.channel = connection
+        request.series = self._of_documents
         self._threads.submit(RpcCall(connection, request, self._methods, self._context))
+
+    def send(self, connection: ClientConnection, request: Request, stream: Stream) -> None:
+        """Answer with a stream of the server's own, of the type that its response says."""
+        self._start_stream(connection, request, "", stream, "the server")
 
     def _start_stream(
         self, connection: ClientConnection, request: Request, kind: str, stream: Stream, name: str
     ) -> None:
-        self._run(pump(connection, request, kind, stream, self._threads, self._handoff, name))
+        self.run(pump(connection, request, kind, stream, self._threads, self._handoff, name))
 
-    def _run(self, coroutine: awaiting.AnyCoroutine) -> None:
+    def run(self, coroutine: awaiting.AnyCoroutine) -> None:
+        """On the loop, until it is over or the worker leaves."""
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

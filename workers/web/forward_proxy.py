@@ -276,7 +276,9 @@ class ForwardProxy:
 
 
 class _Asking:
-    """A request from its arrival until its server is known to be allowed. `connection.Passer`."""
+    """A request from its arrival until its server is known to be allowed. `connection.Passer`, and
+    `proxy_body.Taker`, which takes nothing yet.
+    """
 
     def __init__(
         self,
@@ -295,6 +297,8 @@ class _Asking:
 
     def start(self, target: Target) -> None:
         self._client.passing = self
+        if self._body is not None:
+            self._body.give_to(self)
         self._task = asyncio.get_running_loop().create_task(self._run(target))
 
     async def _run(self, target: Target) -> None:
@@ -312,12 +316,22 @@ class _Asking:
         origin = self._proxy.origin(target)
         ProxyCall(origin, client, request, start, self._passed, self._body).start()
 
-    def client_left(self, is_lost: bool) -> None:
+    def body_came(self) -> None:
+        """It waits."""
+
+    def body_broke(self) -> None:
+        self._give_up()
+        self._client.drop(self._request)
+
+    def _give_up(self) -> None:
         if self._task is not None:
             self._task.cancel()
         self._client.passing = None
         if self._body is not None:
             self._body.leave()
+
+    def client_left(self, is_lost: bool) -> None:
+        self._give_up()
         if not is_lost:
             self._client.abort()
 

@@ -15,13 +15,14 @@ mount and each entry found beforehand is whole by itself, the old one or the new
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skitai.app import Application
 from skitai.errors import RpcFault
 from skitai.mounting import is_below, is_directory_like, other_path
+from skitai.routing import METHODS, Route, name_of
 from skitai.table import Found, Table
 from skitai.wire.jsonrpc import INTERNAL_ERROR
 from skitaid.workers.settings import AppRoute, ClusterRoute, StaticRoute
@@ -55,10 +56,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Proxied:
-    """The path belongs to a cluster. base: the route's prefix, without trailing slash."""
+    """The path belongs to a cluster.
+
+    base: the route's prefix, without trailing slash. series: where its requests are counted.
+    """
 
     cluster: str
     base: str
+    series: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,11 @@ class _Mount:
     proxied: Proxied | None = None
     file: str = ""  # of the app
     served: tuple[Application, Table] | None = None  # that app and its rules
+    series_of: Mapping[int, Any] = field(default_factory=dict)  # of rules, by the id of their route
     failed: Failed | None = None  # when the file has another app now, which does not come up
 
+
+Counting = Callable[[str, str, str, str], Any]  # kind, methods, rule, handler
 
 Answer = Found | Moved | Missed | Failed | Proxied | None
 
@@ -85,8 +93,14 @@ Answer = Found | Moved | Missed | Failed | Proxied | None
 class Mounts:
     """The routes of one server with the apps they name. clusters: those that have routes."""
 
-    def __init__(self, routes: Sequence[ConfRoute], apps: Mapping[str, Application]) -> None:
-        """apps: by the file of their route."""
+    def __init__(
+        self,
+        routes: Sequence[ConfRoute],
+        apps: Mapping[str, Application],
+        counting: Counting = lambda *name: None,
+    ) -> None:
+        """apps: by the file of their route. counting: gives the series of a rule, by its name."""
+        self._counting = counting
         directories: dict[str, list[str]] = {}
         mounts: list[_Mount] = []
         for route in routes:
@@ -97,7 +111,8 @@ class Mounts:
                 case AppRoute():
                     mounts.append(_Mount(base, is_directory_like(route.prefix), file=route.file))
                 case ClusterRoute():
-                    mounts.append(_Mount(base, False, Proxied(route.cluster, base)))
+                    series = counting("proxy", "", f"{route.prefix} = @{route.cluster}", "")
+                    mounts.append(_Mount(base, False, Proxied(route.cluster, base, series)))
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.base))
         proxied = [mount.proxied for mount in mounts if mount.proxied is not None]
         self.clusters = {each.cluster for each in proxied}
@@ -105,18 +120,36 @@ class Mounts:
         self._shared = {each.base for each in proxied}
         self._directories = sorted(directories.items(), key=lambda item: -len(item[0]))
         for file, app in apps.items():
-            self._set(file, served=(app, Table(app)))
+            self._serve(file, app)
         self._exact = self._find_exact()
 
     def replace(self, file: str, app: Application) -> None:
         """The app of that file was imported anew."""
-        self._set(file, served=(app, Table(app)), failed=None)
+        self._serve(file, app)
         self._exact = self._find_exact()
 
     def fail(self, file: str, failed: Failed) -> None:
         """The app of that file was changed, and this is what its requests get."""
         self._set(file, failed=failed)
         self._exact = self._find_exact()
+
+    def _serve(self, file: str, app: Application) -> None:
+        table = Table(app)
+        self._mounts = [
+            replace(
+                mount,
+                served=(app, table),
+                failed=None,
+                series_of=self._series_of(mount.base, table),
+            )
+            if mount.file == file
+            else mount
+            for mount in self._mounts
+        ]
+
+    def _series_of(self, base: str, table: Table) -> dict[int, Any]:
+        routes = [entry.route for entry in table.entries()]
+        return {id(each): self._counting("app", *_names(base, each)) for each in routes}
 
     def _set(self, file: str, **values: Any) -> None:
         self._mounts = [
@@ -163,6 +196,11 @@ class Mounts:
         """Those of the rules without parameters."""
         return list(self._exact)
 
+    def failure_of(self, file: str) -> str:
+        """Why the app of that file does not come up; "" if it does."""
+        failed = (mount.failed for mount in self._mounts if mount.file == file)
+        return next((each.sentence for each in failed if each is not None), "")
+
     def is_in_devel(self, path: str) -> bool:
         """Whether an app that a path may belong to is in development mode."""
         longest = next((each.base for each in self._mounts if is_below(path, each.base)), None)
@@ -194,7 +232,8 @@ class Mounts:
             match = table.match(rest or "/", method)
             if isinstance(match, tuple):
                 entry, params = match
-                return Found(app, entry.route, params, entry.levels, base, table)
+                series = mount.series_of.get(id(entry.route))
+                return Found(app, entry.route, params, entry.levels, base, table, series)
             if missed is None or (match and not missed.methods):
                 missed = Missed(app, table, base, match)
         if missed is not None and not missed.methods:
@@ -207,6 +246,11 @@ class Mounts:
         if rest and isinstance(missed.table.match(rest, method), tuple):
             return Moved(other)
         return None
+
+
+def _names(base: str, route: Route) -> tuple[str, str, str]:
+    methods = "" if route.methods == METHODS else ",".join(sorted(route.methods))
+    return methods, base + route.rule, name_of(route.handler)
 
 
 class Methods:

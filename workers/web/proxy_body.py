@@ -127,7 +127,7 @@ class PassedBody:
     # --- the taker's side ---
 
     def give_to(self, taker: Taker) -> None:
-        """From now on there is somebody who takes it."""
+        """From now on there is somebody who takes it, or will, and who hears if it breaks off."""
         self._taker = taker
 
     def framing(self) -> bytes:
@@ -177,7 +177,6 @@ class PassedBody:
         assert self._taken is not None
         self._pieces = [*self._taken, *self._pieces]
         self._taken = []
-        self._taker = None
         self.is_taken = False
         self._waiting = sum(map(len, self._pieces))
 

@@ -110,6 +110,8 @@ class ProxyCall:
         """Ask a member."""
         now = time.monotonic()
         self._client.passing = self
+        if self._body is not None:
+            self._body.give_to(self)  # it may break off before there is a connection
         self._upstream.cluster.budget.asked(now)
         member = self._upstream.choose(self._request, now, ())
         if member is None:
@@ -159,13 +161,12 @@ class ProxyCall:
         connection.start(
             self, data, not is_head, has_more=has_more, waits=has_more and body.wants_continue
         )
-        if has_more:
-            body.give_to(self)
 
     def not_connected(self, reason: str) -> None:
         self._stop_timer()
         now = time.monotonic()
-        self._member.failed(self._is_probe, now, random.random(), reason)
+        elapsed = now - self._request.asked
+        self._member.failed(self._is_probe, now, random.random(), reason, elapsed)
         self._ask_another(503, reason, now)
 
     def _waited_in_vain(self) -> None:
@@ -290,7 +291,8 @@ class ProxyCall:
             self._repeated = True
             self._want()
             return
-        self._member.failed(self._is_probe, now, random.random(), reason)
+        elapsed = now - self._request.asked
+        self._member.failed(self._is_probe, now, random.random(), reason, elapsed)
         if can_repeat:
             self._ask_another(504 if is_silent else 502, reason, now)
         else:
@@ -381,7 +383,7 @@ class ProxyCall:
             self._ask(successor, now)
 
     def _fail(self, status: int, reason: str) -> None:
-        """The member's book knows already."""
+        """No member answers, so the client is told. The member's book knows already."""
         client, request, turn = self._client, self._request, self.turn
         self._is_over = True
         client.passing = None
@@ -405,7 +407,9 @@ class ProxyCall:
         answers.whole(client, request, status, fields, error_page(status, sentence))
 
     def _give_up(self) -> None:
-        """Nobody waits for it any more."""
+        """The client waits for it no more, so the member is told, and its book. What becomes of the
+        client is the caller's to say: `_send_away`, if it is still there.
+        """
         self._is_over = True
         self._stop_timer()
         self._client.passing = None

@@ -65,6 +65,8 @@ def _split(fields: Fields, names: frozenset[bytes]) -> Split:
     apart: Apart = {}
     for name, value in fields:
         lower = name.lower()
+        if b"_" in lower and lower.replace(b"_", b"-") in names:
+            continue  # a member behind CGI or WSGI would take it for the one with a dash
         if lower in names:
             if lower in apart:
                 apart[lower].append(value)

@@ -222,6 +222,9 @@ def _upgrade(client: ClientConnection, request: Request, apart: Apart) -> bytes:
     wanted = apart.get(b"upgrade")
     if wanted is None or request.incoming is not None:
         return b""
+    if b"h2c" in proxy_fields.tokens(wanted):
+        # In HTTP/2 the client could ask the member for any path, of this cluster's or not.
+        return b""
     named = proxy_fields.tokens(apart.get(b"connection", []))
     return wanted[0] if b"upgrade" in named and client.hold_for_upgrade() else b""
 

@@ -31,6 +31,10 @@ def has_bytes(transport: asyncio.BaseTransport) -> bool:
 def close_by_reset(transport: asyncio.BaseTransport) -> None:
     """Have its close sent as a reset: where neither length nor chunks tell the end of a response
     the end of the connection does (RFC 9112 section 6.3), and would tell a wrong one.
+
+    Nothing for one that is closed, as the client's side of a tunnel may be before the other.
     """
+    if transport.is_closing():
+        return
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

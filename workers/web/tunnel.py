@@ -132,8 +132,7 @@ class _End(asyncio.Protocol):
     def break_off(self) -> None:
         """Close at once, so that it is seen to be no end."""
         if not self.is_lost:
-            if not self.transport.is_closing():
-                close_by_reset(self.transport)
+            close_by_reset(self.transport)
             self.transport.abort()
 
     # --- asyncio.Protocol ---

@@ -1,0 +1,1 @@
+"""What an operator looks at: the status, its figures as metrics, whether the server is well."""
