@@ -75,8 +75,8 @@ Four servers run: web asks {members}. From another terminal:
   map-reduce: all three members at once, their answers merged
     curl -s 'localhost:{port}/search?keyword=Beethoven'
 
-{databases}  what the server is doing, and which member is ill: a page for a browser, live
-    http://localhost:{port}/skitai/status    user admin, password {password}
+{databases}  the status page: sign in as admin, with the password {password}
+    http://localhost:{port}/skitai/status
 
   kill a member's worker, then stop its master, and search again; or just stop it
     kill -9 {worker}; kill {master}
@@ -111,13 +111,12 @@ def run(port: int) -> int:
     """
     ports = range(port, port + 1 + len(MEMBERS))
     _check_ports(ports)
+    password = secrets.token_hex(4)
     with tempfile.TemporaryDirectory(prefix="skitai-demo-") as home, demo_databases.running() as db:
-        password = secrets.token_urlsafe(6)
         paths = _lay_out(Path(home), ports, db, password)
         reader, writer = os.pipe()
-        threading.Thread(
-            target=_announce, args=(reader, paths, port, db, password), daemon=True
-        ).start()
+        news = (reader, paths, port, db, password)
+        threading.Thread(target=_announce, args=news, daemon=True).start()
         return command.run(paths, Notify(writer))
 
 
@@ -142,10 +141,10 @@ def _lay_out(home: Path, ports: range, db: Databases, password: str) -> Paths:
     web = _WEB.format(
         host=HOST,
         port=ports[0],
+        password=password,
         apps=apps,
         members=members,
         databases=databases,
-        password=password,
     )
     (enabled / "web.conf").write_text(web)
     for name, port in zip(MEMBERS, ports[1:], strict=True):
@@ -164,7 +163,8 @@ def _announce(reader: int, paths: Paths, port: int, db: Databases, password: str
         line = pipe.readline()
     if line:
         views = servers_view(paths, msgspec.json.decode(line, type=FleetStatus))
-        click.echo(_text(paths, port, {server.name: server for server in views}, db, password))
+        servers = {server.name: server for server in views}
+        click.echo(_text(paths, port, servers, db, password))
 
 
 def _text(
@@ -178,12 +178,12 @@ def _text(
     return _TEXT.format(
         host=HOST,
         port=port,
+        password=password,
         members=", ".join(MEMBERS),
         worker=member.workers[0].pid,
         master=member.pid,
         skitaid=shlex.join([sys.argv[0], "--etc", str(home)]),
         apps=_apps(),
-        password=password,
         databases=_TEXT_OF_DATABASES.format(port=port)
         if db.members
         else _NO_DATABASES.format(why=db.why_not),

@@ -32,7 +32,7 @@ from skitaid.supervisor.events import WorkerMembers
 from skitaid.supervisor.inquiry import Inquiry
 from skitaid.workers import control
 from skitaid.workers.member_report import MemberReport
-from skitaid.workers.settings import HttpCluster
+from skitaid.workers.settings import DatabaseCluster, HttpCluster
 from skitaid.workers.standing import Standing, State
 
 ANSWER_TIME = 2.0  # seconds for a worker to say how its members are: its loop is busy, or hangs
@@ -41,7 +41,7 @@ _ASKABLE = (ChildState.READY, ChildState.RETIRING)  # who leaves has calls that 
 
 def clusters(book: Book) -> ClusterList:
     """Those of the conf that the server goes by."""
-    return ClusterList(list(book.settings.worker.http_clusters))
+    return ClusterList(list(book.settings.worker.clusters))
 
 
 # --- what is said ---
@@ -69,7 +69,7 @@ def change(book: Book, request: ChangeMembers, cause: str, ticket: int | None) -
 
 def prune(book: Book) -> None:
     """Forget what was said of members that the conf does not have any more."""
-    known = book.settings.worker.http_clusters
+    known = book.settings.worker.clusters
     book.standings = {
         key: each
         for key, each in book.standings.items()
@@ -78,7 +78,7 @@ def prune(book: Book) -> None:
 
 
 def _why_not(book: Book, request: ChangeMembers) -> str:
-    cluster = book.settings.worker.http_clusters.get(request.cluster)
+    cluster = book.settings.worker.clusters.get(request.cluster)
     if cluster is None:
         return _no_cluster(book, request.cluster)
     for node in request.nodes:
@@ -89,15 +89,15 @@ def _why_not(book: Book, request: ChangeMembers) -> str:
 
 
 def _no_cluster(book: Book, name: str) -> str:
-    if name in book.settings.worker.database_clusters:
-        return f"[@{name}] has databases; only members that speak HTTP can be shown and changed"
-    known = ", ".join(f"@{each}" for each in book.settings.worker.http_clusters) or "none"
-    return f"the conf has no cluster [@{name}] of HTTP servers; there are: {known}"
+    known = ", ".join(f"@{each}" for each in book.settings.worker.clusters) or "none"
+    return f"the conf has no cluster [@{name}]; there are: {known}"
 
 
-def _may_have(cluster: HttpCluster, node: str) -> bool:
+def _may_have(cluster: HttpCluster | DatabaseCluster, node: str) -> bool:
     """Which members a name stands for only the workers know."""
-    return any(each.dns or each.node == node for each in cluster.members)
+    if any(each.node == node for each in cluster.members):
+        return True
+    return isinstance(cluster, HttpCluster) and any(each.dns for each in cluster.members)
 
 
 def _standing(book: Book, request: ChangeMembers, node: str) -> Standing:
@@ -120,7 +120,7 @@ def _described(standing: Standing) -> str:
 
 def show(book: Book, ticket: int, request: ShowCluster, now: float) -> list[Action]:
     """Ask the workers; the answer is for `settle`."""
-    if request.cluster not in book.settings.worker.http_clusters:
+    if request.cluster not in book.settings.worker.clusters:
         return [Answer(ticket, Refused(_no_cluster(book, request.cluster)))]
     asked = {child.serial for child in book.children.values() if child.state in _ASKABLE}
     book.inquiries[ticket] = Inquiry(asked, now + ANSWER_TIME)

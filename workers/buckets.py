@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import add, sub
 
 # Seconds: the upper bounds; what is above the last one has a bucket of its own.
 BOUNDS = tuple(
@@ -53,27 +55,35 @@ class Counts:
         Within a bucket they are taken to be spread evenly. In the last one, which has no upper
         bound, it is the lower one.
         """
-        total = self.count
+        (found,) = self.quantiles(share)
+        return found
+
+    def quantiles(self, *shares: float) -> list[float | None]:
+        """Several of them, for which the buckets are added up once."""
+        up_to = list(accumulate(self.cells[:BUCKETS]))
+        total = up_to[-1]
         if not total:
-            return None
-        wanted, below = share * total, 0
-        for index, count in enumerate(self.cells[:BUCKETS]):
-            if count and below + count >= wanted:
-                lower = BOUNDS[index - 1] if index else 0.0
-                upper = BOUNDS[index] if index < len(BOUNDS) else lower
-                return lower + (upper - lower) * (wanted - below) / count
-            below += count
-        raise AssertionError("all buckets together hold all durations")
+            return [None] * len(shares)
+        return [_quantile(up_to, share * total) for share in shares]
 
     def up_to(self, bound: float) -> int:
         """How many took no longer. bound: one of `BOUNDS`."""
         return sum(self.cells[: bucket(bound) + 1])
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts([a + b for a, b in zip(self.cells, other.cells, strict=True)])
+        return Counts(list(map(add, self.cells, other.cells)))
 
     def __sub__(self, other: Counts) -> Counts:
-        return Counts([a - b for a, b in zip(self.cells, other.cells, strict=True)])
+        return Counts(list(map(sub, self.cells, other.cells)))
+
+
+def _quantile(up_to: Sequence[int], wanted: float) -> float:
+    """up_to: how many are in each bucket and those before it. wanted: how many it shall cover."""
+    index = bisect_left(up_to, wanted)
+    below = up_to[index - 1] if index else 0
+    lower = BOUNDS[index - 1] if index else 0.0
+    upper = BOUNDS[index] if index < len(BOUNDS) else lower
+    return lower + (upper - lower) * (wanted - below) / (up_to[index] - below)
 
 
 NOTHING = Counts((0,) * WIDTH)

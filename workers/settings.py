@@ -79,6 +79,14 @@ class Database:
     unix: str = ""  # absolute directory of the socket
     is_replica: bool = False  # it may only be read
 
+    @property
+    def node(self) -> str:
+        """As in results: "host:port/name", or "unix:directory/name"."""
+        if self.unix:
+            return f"unix:{self.unix}/{self.name}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
@@ -282,3 +290,8 @@ class Settings:
     worker_timeout: float = 30.0  # seconds without a heartbeat until it counts as hung; 0: never
     max_requests: int = 0  # answered requests after which this worker asks to be replaced; 0: never
     standings: tuple[Standing, ...] = ()  # what an operator has said of members so far
+
+    @property
+    def clusters(self) -> dict[str, HttpCluster | DatabaseCluster]:
+        """All that there are, by name."""
+        return {**self.http_clusters, **self.database_clusters}

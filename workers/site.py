@@ -214,7 +214,9 @@ class WebSite:
 
     def members(self, cluster: str, start: int) -> tuple[int, list[MemberReport]]:
         """How many members a cluster has, and how a page of them is; 0 for an unknown cluster."""
-        return reporting.page(self._fanout.clusters.get(cluster), start)
+        group = self._fanout.databases.groups.get(cluster)
+        found = self._fanout.clusters.get(cluster) if group is None else group.all
+        return reporting.page(found, start)
 
     def open(self, doors: Doors, tell_master: Callable[[control.FromWorker], None]) -> None:
         """Accept connections on bound and listening sockets.

@@ -241,3 +241,21 @@ def test_connections_are_as_many_as_may_be(town: Town) -> None:
     """After all this: not more than max_connections, none of them in a transaction."""
     assert len(town.states()) <= PROCESSES * CONNECTIONS + CONNECTIONS  # one more by was.db
     assert set(town.states()) == {"idle"}
+
+
+def test_operator_takes_a_member_out(town: Town, shared_home: Home) -> None:
+    """`skitaid cluster` shows databases, and a drained one is not asked any more."""
+    first = f"{town.postgres.server}/{town.names[0]}"
+    shown = shared_home.run("cluster", "mydb")
+    assert (shown.code, first in shown.out) == (0, True), shown.out + shown.err
+    sql = "SELECT current_database() AS name"
+    assert shared_home.run("cluster", "mydb", "drain", first).code == 0
+    try:
+        wait_until(
+            lambda: {town.ask("/dlb", sql=sql)[0]["name"] for _ in range(8)} == {town.names[1]},
+            "it is passed over by all workers",
+        )
+        assert [rows[0]["name"] for _, _, rows, _ in town.ask("/dmap", sql=sql)] == town.names[1:]
+    finally:
+        assert shared_home.run("cluster", "mydb", "enable", first).code == 0
+    wait_until(lambda: len(town.ask("/dmap", sql=sql)) == 2, "it is asked again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shlex
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import urllib.request
 import xmlrpc.client
-from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,14 +57,6 @@ def test_the_demo_says_what_to_try_and_it_works(demo: tuple[int, str], home: Hom
     assert [each["status"] for each in found["databases"]] == [3, 3, 3]
     assert len({row["database"] for row in json.loads(_get(port, "/cities"))}) == 1
 
-    (password,) = re.findall(r"skitai/status +user admin, password (\S+)", printed)
-    login = b64encode(f"admin:{password}".encode()).decode()
-    page = urllib.request.Request(
-        f"http://127.0.0.1:{port}/skitai/status", headers={"Authorization": f"Basic {login}"}
-    )
-    with urllib.request.urlopen(page, timeout=PATIENCE) as reply:
-        assert "@mysearch" in reply.read().decode()
-
     whole = _search(port)
     assert [each["title"] for each in whole["found"]] == ["Eroica", "Fidelio", "Moonlight Sonata"]
     assert [member["status"] for member in whole["members"]] == [3, 3, 3]
@@ -81,6 +73,12 @@ def test_the_demo_says_what_to_try_and_it_works(demo: tuple[int, str], home: Hom
     assert "connection refused" in second["msg"]
     assert [member["status"] for member in partial["members"]] == [3, 0, 3]
 
+    password = re.search(r"sign in as admin, with the password (\w+)$", printed, re.MULTILINE)
+    assert password, printed
+    (cluster,) = _status(port, password[1])["clusters"]
+    errors = {member["node"]: member["last_error"] for member in cluster["members"]}
+    assert [node for node, error in errors.items() if error] == [second["node"]]
+
 
 def test_a_taken_port_is_told_with_what_to_do(home: Home) -> None:
     """Nothing is started, and the sentence names the port and the option."""
@@ -91,6 +89,15 @@ def test_a_taken_port_is_told_with_what_to_do(home: Home) -> None:
     assert ran.code == 1
     assert f"127.0.0.1:{port + 1}" in ran.err
     assert "skitaid demo --port" in ran.err
+
+
+def _status(port: int, password: str) -> Any:
+    """What the status page shows, after signing in."""
+    url = f"http://127.0.0.1:{port}/skitai/status.json"
+    basic = base64.b64encode(f"admin:{password}".encode()).decode()
+    request = urllib.request.Request(url, headers={"Authorization": f"Basic {basic}"})
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        return json.load(response)
 
 
 def _four_free_ports() -> int:

@@ -72,7 +72,7 @@ def test_a_change_is_refused_as_a_whole() -> None:
     imagined = master()
     imagined.serve()
     assert imagined.ask(ChangeMembers("front", ["s1:5000"], State.DRAINED)) == Refused(
-        "the conf has no cluster [@front] of HTTP servers; there are: @back"
+        "the conf has no cluster [@front]; there are: @back"
     )
     assert imagined.ask(ChangeMembers("back", ["s1:5000", "s9:5000"], State.DRAINED)) == Refused(
         "[@back] has no member s9:5000; its members are: s1:5000, s2:5000"
