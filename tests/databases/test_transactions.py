@@ -276,6 +276,68 @@ async def test_copy_that_is_not_read_to_its_end(place: Place) -> None:
 
 
 @on_uvloop
+async def test_transaction_that_ends_in_a_copy(place: Place) -> None:
+    """Whoever copies is told why, and sends nothing more to a connection that others may have."""
+    is_asked, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        yield "1\n"
+        is_asked.set()
+        await may_go_on.wait()
+        yield "2\n"
+
+    with ground(place, limits=ONE) as asked:
+        await asked.db("CREATE TABLE left_alone (id int)")
+        tx = await asked.first().transaction().__aenter__()
+        copying = asyncio.ensure_future(tx.copy_in("COPY left_alone FROM STDIN", source()).wait())
+        await is_asked.wait()
+        tx.end("the client has left")
+        assert await count(asked, "left_alone") == 0
+        may_go_on.set()
+        with pytest.raises(TransactionFailed, match="the client has left"):
+            await copying
+        assert await count(asked, "left_alone") == 0
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
+async def test_transaction_that_ends_while_a_copy_is_read(place: Place) -> None:
+    """Who waits for a piece is told at once."""
+    with ground(place, limits=ONE) as asked:
+        tx = await asked.first().transaction().__aenter__()
+        pieces = aiter(tx.copy_out("COPY (SELECT pg_sleep(60)) TO STDOUT"))
+        reading = asyncio.ensure_future(_next(pieces))
+        await until(lambda: any(each.is_busy for each in asked.keeper.pool.busy))
+        tx.end("the client has left")
+        with pytest.raises(TransactionFailed, match="the client has left"):
+            await reading
+        assert (await asked.db("SELECT 1")).ok
+        assert await asked.at_rest() == [(1, 1)]
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    return await anext(pieces)
+
+
+@on_uvloop
+async def test_statement_in_the_middle_of_a_copy(place: Place) -> None:
+    """It ends the transaction with a sentence that says so, at once."""
+
+    async def source() -> AsyncIterator[str]:
+        yield "1\n"
+        assert "in the middle of a COPY" in (await _one(tx.execute("SELECT 1"))).msg
+        yield "2\n"
+
+    with ground(place, limits=ONE) as asked:
+        with pytest.raises(TransactionFailed, match="in the middle of a COPY"):
+            async with asked.first().transaction() as tx:
+                await tx.execute("CREATE TEMP TABLE t (id int)")
+                await tx.copy_in("COPY t FROM STDIN", source())
+        assert (await asked.db("SELECT 1")).ok
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
 async def test_the_other_copy(place: Place) -> None:
     """A COPY of the wrong direction ends without hanging."""
     with ground(place, limits=ONE) as asked:

@@ -87,6 +87,7 @@ class PgConnection:
         "raw",
         "since",
         "when_drained",
+        "when_readable",
     )
 
     def __init__(
@@ -111,6 +112,7 @@ class PgConnection:
         self.raw = raw
         self.pgconn: PGconn = raw.pgconn
         self.when_drained: Callable[[], None] | None = None
+        self.when_readable: Callable[[], None] | None = None  # instead of reading
         self.is_closed = False
         self.ended = self.code = ""
         self.expires = expires
@@ -167,6 +169,7 @@ class PgConnection:
         if user is not None:
             user.broke(reason or "the connection was closed")
         self._drained()
+        self._lent_is_readable()
 
     # --- for a user that copies ---
 
@@ -288,6 +291,8 @@ class PgConnection:
     def _readable(self) -> None:
         if not self.is_reading:  # closed meanwhile, or lent
             return
+        if self._lent_is_readable():
+            return
         pgconn = self.pgconn
         try:
             pgconn.consume_input()
@@ -300,6 +305,14 @@ class PgConnection:
             self._read_on_after_errors()
         except psycopg.Error as error:
             self.close(*(self._last_words() or (plain(error), "")))
+
+    def _lent_is_readable(self) -> bool:
+        told, self.when_readable = self.when_readable, None
+        if told is None:
+            return False
+        self.read(False)
+        told()
+        return True
 
     def _read_on_after_errors(self) -> None:
         """libuv stops to watch a socket when that has an error, after telling it this one time.
