@@ -101,6 +101,77 @@ async def test_connection_that_breaks(place: Place, postgres: Postgres) -> None:
 
 
 @on_uvloop
+async def test_connection_that_breaks_in_the_commit(place: Place, postgres: Postgres) -> None:
+    """Nobody knows how it has ended, and whoever waits is told that, not that it is undone."""
+    with ground(place) as asked:
+        await asked.db("CREATE TABLE slow (id int)")
+        await asked.db(
+            "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END'"
+        )
+        await asked.db(
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION nap()"
+        )
+
+        async def insert() -> None:
+            async with asked.first().transaction() as tx:
+                await tx.execute("INSERT INTO slow VALUES (1)")
+
+        inserting = asyncio.ensure_future(insert())
+        asleep = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{place.name}' AND query = 'COMMIT' AND state = 'active'"
+        )
+        while not await asyncio.to_thread(postgres.execute, asleep):
+            pass
+        with pytest.raises(TransactionFailed, match="nobody knows whether it was committed"):
+            await inserting
+
+
+@on_uvloop
+async def test_connection_that_breaks_before_the_commit(place: Place, postgres: Postgres) -> None:
+    """Then it is known: everything is undone."""
+    with ground(place) as asked:
+        with pytest.raises(TransactionFailed, match="it was rolled back"):
+            async with asked.first().transaction() as tx:
+                pid = (await _one(tx.execute("SELECT pg_backend_pid() AS pid"))).data[0].pid
+                await asyncio.to_thread(postgres.execute, f"SELECT pg_terminate_backend({pid})")
+                await until(lambda: not asked.keeper.pool.busy)
+
+
+@on_uvloop
+async def test_statement_that_was_given_up_when_it_was_over(place: Place) -> None:
+    """Its deadline and its answer came at one time: nothing is committed, as the app was told."""
+    with ground(place, limits=ONE) as asked:
+        before = await count(asked)
+        with pytest.raises(TransactionFailed, match="no answer from"):
+            async with asked.first().transaction() as tx:
+                statement = tx.execute("INSERT INTO cities (name) VALUES ('Nowhere')")
+                call = statement._collection.open[0].call
+                await until(lambda: call.landed == 1)
+                call.replies.clear()  # as if it landed when the wait was over
+                assert (await _one(statement.wait(0.0))).status is Status.TIMEOUT
+        assert await count(asked) == before
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
+async def test_cancelled_when_it_has_just_begun(place: Place) -> None:
+    """A task that is cancelled between BEGIN's answer and its block leaves nothing open."""
+    with ground(place, limits=ONE) as asked:
+        assert (await asked.db("SELECT 1")).ok
+        (connection,) = asked.keeper.pool.idle
+        beginning = asyncio.ensure_future(asked.first().transaction().__aenter__())
+        await until(lambda: connection.is_busy)
+        await until(lambda: not connection.is_busy)
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
 async def test_no_connection() -> None:
     """The block is not entered."""
     with ground(Place(1, "x")) as asked:

@@ -195,9 +195,15 @@ class PgSession:
 
     def _next(self) -> None:
         if self._step is None and self._queue:
+            connection = self._connection
+            assert connection is not None
+            if connection.is_closed:  # it broke while nothing ran
+                self._connection = None
+                reason = connection.ended or "the connection was closed"
+                self._end(f"{self.node}: {reason}", connection.code, Status.NOT_CONNECTED)
+                return
             step = self._step = self._queue.popleft()
-            assert self._connection is not None
-            self._connection.start(self, step.ask)
+            connection.start(self, step.ask)
 
     def _discard(self, step: Step) -> None:
         if step is self._step:
