@@ -132,12 +132,11 @@ async def test_connection_that_breaks_in_the_commit(place: Place, postgres: Post
 @on_uvloop
 async def test_connection_that_breaks_before_the_commit(place: Place, postgres: Postgres) -> None:
     """Then it is known: everything is undone."""
-    with ground(place) as asked:
-        with pytest.raises(TransactionFailed, match="it was rolled back"):
-            async with asked.first().transaction() as tx:
-                pid = (await _one(tx.execute("SELECT pg_backend_pid() AS pid"))).data[0].pid
-                await asyncio.to_thread(postgres.execute, f"SELECT pg_terminate_backend({pid})")
-                await until(lambda: not asked.keeper.pool.busy)
+    with ground(place) as asked, pytest.raises(TransactionFailed, match="it was rolled back"):
+        async with asked.first().transaction() as tx:
+            pid = (await _one(tx.execute("SELECT pg_backend_pid() AS pid"))).data[0].pid
+            await asyncio.to_thread(postgres.execute, f"SELECT pg_terminate_backend({pid})")
+            await until(lambda: not asked.keeper.pool.busy)
 
 
 @on_uvloop

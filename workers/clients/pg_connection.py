@@ -71,6 +71,7 @@ class PgConnection:
         "_fd",
         "_hangup",
         "_home",
+        "_is_given_up",
         "_is_writing",
         "_loop",
         "_prepared",
@@ -107,7 +108,7 @@ class PgConnection:
         self._result: PGresult | None = None
         self._at_end: Callable[[PGresult], bool] | None = None
         self._prepared = Prepared()
-        self._is_writing = False
+        self._is_writing = self._is_given_up = False
         self.is_reading = False
         self.raw = raw
         self.pgconn: PGconn = raw.pgconn
@@ -128,11 +129,13 @@ class PgConnection:
             return
         self._user = user
         self._sql = sql
+        self._is_given_up = False
         self._do(self._send)
 
     def hand_over(self, user: User) -> None:
-        """Another one is to be told how the statement ends."""
+        """Another one is to be told how it ends, soon: what is only being prepared is not run."""
         self._user = user
+        self._is_given_up = True
 
     @property
     def is_busy(self) -> bool:
@@ -247,22 +250,24 @@ class PgConnection:
         self._at_end = self._was_executed
 
     def _was_deallocated(self, result: PGresult) -> bool:
-        self._do(self._prepare)
-        return False
+        if not self._is_given_up:
+            self._do(self._prepare)
+        return self._is_given_up
 
     def _was_prepared(self, result: PGresult) -> bool:
         if result.status == _ERROR:  # as it would be unprepared
             self._forget()
             return True
-        self._do(self._send_prepared)
-        return False
+        if not self._is_given_up:
+            self._do(self._send_prepared)
+        return self._is_given_up
 
     def _was_executed(self, result: PGresult) -> bool:
         """One whose plan does not hold any more has not begun; outside of a transaction it may."""
         if result.status != _ERROR or result.error_field(_SQLSTATE) not in _STALE_PLAN:
             return True
         self._forget()
-        if self.pgconn.transaction_status != _IDLE:
+        if self._is_given_up or self.pgconn.transaction_status != _IDLE:
             return True
         self._do(self._send_once)
         return False
