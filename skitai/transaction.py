@@ -106,12 +106,12 @@ class Transaction:
             yield
         except BaseException:
             if self._is_open:
-                self._plain(b"ROLLBACK TO " + name).getwait()
+                self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name)).getwait()
                 self._failure = None
             raise
         released = self._plain(b"RELEASE " + name).getwait()
         if not released.ok:
-            self._plain(b"ROLLBACK TO " + name).getwait()
+            self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name)).getwait()
             raise self._undone(released)
 
     @asynccontextmanager
@@ -123,12 +123,12 @@ class Transaction:
             yield
         except BaseException:
             if self._is_open:
-                await self._plain(b"ROLLBACK TO " + name)
+                await self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name))
                 self._failure = None
             raise
         released = await self._plain(b"RELEASE " + name)
         if not _one(released).ok:
-            await self._plain(b"ROLLBACK TO " + name)
+            await self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name))
             raise self._undone(_one(released))
 
     def copy_in(

@@ -259,6 +259,28 @@ async def test_savepoint(place: Place) -> None:
 
 
 @on_uvloop
+async def test_savepoints_do_not_pile_up(place: Place) -> None:
+    """One that was undone is gone, as one that was not."""
+    with ground(place, limits=ONE) as asked:
+        async with asked.first().transaction() as tx:
+            with pytest.raises(KeyError):
+                async with tx.async_savepoint():
+                    await tx.execute("SELECT 1 / 0")
+                    raise KeyError
+            with pytest.raises(TransactionFailed, match="division by zero"):
+                async with tx.async_savepoint():
+                    await tx.execute("SELECT 1 / 0")
+            async with tx.async_savepoint():
+                await tx.execute("SAVEPOINT mine")
+                gone = await _one(tx.execute("ROLLBACK TO skitai_1"))
+                assert gone.code == "3B001"
+                await tx.execute("ROLLBACK TO mine")
+                assert (await _one(tx.execute("ROLLBACK TO skitai_2"))).code == "3B001"
+                await tx.execute("ROLLBACK TO mine")
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
 async def test_rollback_by_hand(place: Place) -> None:
     """Leaving the block is no failure then."""
     with ground(place, limits=ONE) as asked:

@@ -170,13 +170,10 @@ class PgSession:
     @contextmanager
     def _lent(self, why: str) -> Iterator[PgConnection]:
         """why: what is said later if the block raises."""
-        if self._over or self._connection is None:
-            raise TransactionFailed(f"the transaction cannot COPY: {self._over or 'not begun'}")
-        if self._step is not None or self._is_copying:
-            raise TransactionFailed("a statement of the transaction is still running")
+        connection = self._free()
         self._is_copying = True
         try:
-            yield self._connection
+            yield connection
         except BaseException as error:
             self._is_copying = False
             if self._over and isinstance(error, TransactionFailed):
@@ -186,6 +183,13 @@ class PgSession:
         self._is_copying = False
         if self._over:
             raise TransactionFailed(f"the transaction is over: {self._over}")
+
+    def _free(self) -> PgConnection:
+        if self._over or self._connection is None:
+            raise TransactionFailed(f"the transaction cannot COPY: {self._over or 'not begun'}")
+        if self._step is not None or self._is_copying:
+            raise TransactionFailed("a statement of the transaction is still running")
+        return self._connection
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
