@@ -119,7 +119,8 @@ class Store(Protocol):
 
 
 def key_of(call: Call) -> Key | None:
-    """The key of a call; None for one with an upload, or in a transaction: they are not kept."""
+    """The key of a call; None for what is not kept: one with an upload, a transaction, a statement
+    that writes. Two who say it mean it twice."""
     target, ask = call.target, call.ask
     whom: Origin | DatabaseServer | tuple[str, Reach]
     if isinstance(target, Members | DatabaseMembers):
@@ -129,6 +130,8 @@ def key_of(call: Call) -> Key | None:
     else:
         return None
     if isinstance(ask, Sql):
+        if not ask.idempotent:
+            return None
         return Key(whom, ask.text, b"", _pack((ask.params, ask.types, ask.formats)), _STATEMENT)
     if not isinstance(ask.body, bytes):
         return None

@@ -28,7 +28,7 @@ LONGEST_KEPT = 8192  # characters; a longer one is made up by a program, and wil
 
 _PLACEHOLDER = re.compile(rb"%(?:\(([^)]*)\))?(.?)", re.DOTALL)
 _FORMATS = {b"s": PyFormat.AUTO, b"t": PyFormat.TEXT, b"b": PyFormat.BINARY}
-_COMMENT = r"(?:--[^\n]*\n|/\*.*?\*/|[\s(])*"
+_COMMENT = r"(?:--[^\n]*\n|/\*.*?\*/|[\s(])*+"  # possessive, or many comments take for ever
 _READS = re.compile(_COMMENT + r"(?:SELECT|TABLE|VALUES|SHOW|WITH|EXPLAIN)\b", re.I | re.DOTALL)
 _WRITES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|INTO|SHARE|ANALYZE)\b", re.I)
 

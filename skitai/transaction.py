@@ -28,6 +28,7 @@ from skitai.sql import Params
 Isolation = Literal["read uncommitted", "read committed", "repeatable read", "serializable"]
 
 _ISOLATIONS = ("read uncommitted", "read committed", "repeatable read", "serializable")
+IN_FAILED = "25P02"  # the SQLSTATE of what is not even tried, as the transaction is over
 _ROLLED_BACK = b"ROLLBACK"  # what the server answers to the COMMIT of a transaction that has failed
 
 
@@ -74,7 +75,7 @@ class Transaction:
         self._timeout = timeout
         self._begin = _begin(isolation, read_only, deferrable)
         self._failure: Result | None = None  # the first
-        self._is_open = False
+        self._is_open = self._is_unknown = False  # unknown: how its COMMIT has ended
         self._savepoints = 0
         self.last = ""  # what was sent last, for the log
 
@@ -105,12 +106,12 @@ class Transaction:
             yield
         except BaseException:
             if self._is_open:
-                self._plain(b"ROLLBACK TO " + name).getwait()
+                self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name)).getwait()
                 self._failure = None
             raise
         released = self._plain(b"RELEASE " + name).getwait()
         if not released.ok:
-            self._plain(b"ROLLBACK TO " + name).getwait()
+            self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name)).getwait()
             raise self._undone(released)
 
     @asynccontextmanager
@@ -122,12 +123,12 @@ class Transaction:
             yield
         except BaseException:
             if self._is_open:
-                await self._plain(b"ROLLBACK TO " + name)
+                await self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name))
                 self._failure = None
             raise
         released = await self._plain(b"RELEASE " + name)
         if not _one(released).ok:
-            await self._plain(b"ROLLBACK TO " + name)
+            await self._plain(b"ROLLBACK TO %b; RELEASE %b" % (name, name))
             raise self._undone(_one(released))
 
     def copy_in(
@@ -161,7 +162,8 @@ class Transaction:
     # --- its beginning and its end ---
 
     def __enter__(self) -> Transaction:
-        self._starts(self._plain(self._begin).getwait())
+        with self._ended_by("it has not begun"):
+            self._starts(self._plain(self._begin).getwait())
         return self
 
     def __exit__(
@@ -173,11 +175,12 @@ class Transaction:
         if error is not None:
             self.end(f"it was left by {type(error).__name__}")
         elif self._is_open:
-            committing = self._committing()
-            self._ends(committing.getwait())
+            with self._ended_by("its COMMIT was not waited for"):
+                self._ends(self._committing().getwait())
 
     async def __aenter__(self) -> Transaction:
-        self._starts(_one(await self._plain(self._begin)))
+        with self._ended_by("it has not begun"):
+            self._starts(_one(await self._plain(self._begin)))
         return self
 
     async def __aexit__(
@@ -189,8 +192,8 @@ class Transaction:
         if error is not None:
             self.end(f"it was left by {type(error).__name__}")
         elif self._is_open:
-            committing = self._committing()
-            self._ends(_one(await committing))
+            with self._ended_by("its COMMIT was not waited for"):
+                self._ends(_one(await self._committing()))
 
     @property
     def is_open(self) -> bool:
@@ -206,15 +209,26 @@ class Transaction:
 
     # --- inside ---
 
+    @contextmanager
+    def _ended_by(self, why: str) -> Iterator[None]:
+        """Whatever is raised, a wait that is cancelled too, leaves nothing open."""
+        try:
+            yield
+        except BaseException:
+            self.end(why)
+            raise
+
     def _starts(self, result: Result) -> None:
         if not result.ok:
-            self.end("it has not begun")
             raise TransactionFailed(f"no transaction: {result}", _state(result))
         self._is_open = True
         if self._errand is not None:
             self._errand.holds(self)
 
     def _committing(self) -> Statement:
+        # It may be over on the server, when its answer came a moment too late.
+        if self._failure is not None and self._failure.status is Status.TIMEOUT:
+            raise self._undone(self._failure)
         return self._statement(_COMMIT, self._decode_commit, None)
 
     def _ends(self, result: Result) -> None:
@@ -224,9 +238,10 @@ class Transaction:
 
     def _undone(self, result: Result) -> TransactionFailed:
         cause = self._failure or result
+        is_late = result.status is Status.TIMEOUT and self._failure is None
         self._failure = None
-        if cause.status is Status.TIMEOUT and cause is result:
-            return TransactionFailed(f"nobody knows whether it was committed: {cause}")
+        if is_late or self._is_unknown:
+            return TransactionFailed(f"nobody knows whether it was committed: {result}")
         return TransactionFailed(f"it was rolled back: {cause}", _state(cause))
 
     def _next_savepoint(self) -> bytes:
@@ -251,10 +266,12 @@ class Transaction:
 
     def _decode_commit(self, reply: Reply) -> SqlResult:
         answer = reply.answer
+        is_unanswered = reply.status is Status.FAILED and answer is None
+        self._is_unknown = is_unanswered and reply.code != IN_FAILED
         if answer is not None and answer.result.command_status == _ROLLED_BACK:
             msg = "a statement of it had failed, whose result was not looked at"
             return rows.sql(
-                replace(reply, status=Status.FAILED, code="25P02", msg=msg, answer=None)
+                replace(reply, status=Status.FAILED, code=IN_FAILED, msg=msg, answer=None)
             )
         return rows.sql(reply)
 

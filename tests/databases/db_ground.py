@@ -19,6 +19,7 @@ from typing import Any, cast
 from on_loop import until
 
 from skitai.engine import DatabaseMembers, DatabaseServer, Reach
+from skitai.keeping import Keeping
 from skitai.rcache import Memory
 from skitai.results import Results, SqlResult
 from skitai.sql import Params
@@ -112,7 +113,10 @@ class DbGround:
         return self.keepers[0]
 
     def handle(
-        self, target: DatabaseServer | DatabaseMembers, timeout: float = PATIENCE
+        self,
+        target: DatabaseServer | DatabaseMembers,
+        timeout: float = PATIENCE,
+        keeping: Keeping | None = None,
     ) -> SqlHandle:
         return SqlHandle(
             self.engine,
@@ -121,6 +125,7 @@ class DbGround:
             request=cast(Any, REQUEST),
             timeout=timeout,
             errand=cast(Any, self.errand),
+            keeping=keeping,
         )
 
     def first(self, timeout: float = PATIENCE) -> SqlHandle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,10 +14,14 @@ from db_ground import PATIENCE, Place, ground
 from on_loop import on_uvloop, until
 from postgres import Postgres, private
 
-from skitai.engine import DatabaseServer
+from skitai import sql
+from skitai.engine import DatabaseMembers, DatabaseServer, Reach
 from skitai.errors import WrongUse
+from skitai.keeping import Keeping
 from skitai.results import SqlResult, Status
 from skitai.was import WAS
+from skitaid.workers.clients.pg_keeper import HOT
+from skitaid.workers.clients.pg_waiting import Ending
 from skitaid.workers.settings import DatabaseLimits
 
 # what goes wrong
@@ -258,6 +263,74 @@ async def test_least_connections(place: Place) -> None:
         next(iter(pool.idle)).close()
         assert pool.size == 1
         await until(lambda: len(pool.idle) == 2)
+
+
+@on_uvloop
+async def test_writes_are_not_kept(place: Place) -> None:
+    """`cache=` is for statements that read: one that writes is sent each time, by each who asks."""
+    first = DatabaseMembers("all", Reach.FIRST)
+    with ground(place) as asked:
+
+        async def ask(statement: str) -> SqlResult:
+            handle = asked.handle(first, keeping=Keeping(60.0, 0.0))
+            return await _one(handle.execute(statement))
+
+        insert = "INSERT INTO cities (name) VALUES ('Twice') RETURNING id"
+        made = [(await ask(insert)).data[0].id]
+        both = await asyncio.gather(ask(insert), ask(insert))
+        made += [each.data[0].id for each in both]
+        await asked.handle(first, keeping=None).execute("SELECT 1").wait(PATIENCE)
+        assert len(set(made)) == 3
+        assert (await ask("DELETE FROM cities WHERE name = 'Twice'")).rowcount == 3
+        assert (await ask("DELETE FROM cities WHERE name = 'Twice'")).rowcount == 0
+
+
+@on_uvloop
+async def test_host_that_cannot_be_one(place: Place) -> None:
+    """It is a failure at once, not one that is waited for, and the next one is tried."""
+    with ground(replace(place, host="a..b"), limits=DatabaseLimits(connections=1)) as asked:
+        for _ in range(2):
+            result = await asked.db("SELECT 1")
+            assert result.status is Status.NOT_CONNECTED
+            assert "no connection to a..b" in result.msg
+        assert await asked.at_rest() == [(0, 0)]
+
+
+@on_uvloop
+async def test_resting_while_one_is_opened(place: Place) -> None:
+    """What is opened for nobody is not kept then."""
+    with ground(place) as asked:
+        gone = asked.first().execute("SELECT 1")
+        await until(lambda: asked.keeper.pool.opening == 1)
+        await gone.wait(0.0)
+        asked.keeper.rest()
+        assert await asked.at_rest() == [(0, 0)]
+
+
+@on_uvloop
+async def test_given_up_while_it_is_prepared(place: Place) -> None:
+    """It is not run then, though the server has not seen the cancel yet."""
+    with ground(place, limits=DatabaseLimits(connections=1)) as asked:
+        insert = "INSERT INTO cities (name) VALUES (%s)"
+        for _ in range(HOT):
+            assert (await asked.db(insert, ("Hot",))).ok
+        before = (await asked.db("SELECT count(*) AS n FROM cities")).data[0].n
+        connection = asked.keeper.pool.take()
+        assert connection is not None
+        connection.start(Ending(asked.keeper.loop), sql.statement(insert, ("Late",)))
+        over = Ending(asked.keeper.loop)
+        connection.hand_over(over)
+        await over.over
+        asked.keeper.freed(connection)
+        assert (await asked.db("SELECT count(*) AS n FROM cities")).data[0].n == before
+        assert (await asked.db("SELECT name FROM pg_prepared_statements")).rowcount == 1
+        await asked.db("DELETE FROM cities WHERE name = 'Hot'")
+
+
+def test_many_comments() -> None:
+    """What a statement does is seen at once, however many there are before it."""
+    assert sql.statement("/* a */ " * 60 + "SELECT 1", None).idempotent
+    assert not sql.statement("/* a */ " * 60 + "DELETE FROM cities", None).idempotent
 
 
 # what is read

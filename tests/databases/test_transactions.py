@@ -101,6 +101,76 @@ async def test_connection_that_breaks(place: Place, postgres: Postgres) -> None:
 
 
 @on_uvloop
+async def test_connection_that_breaks_in_the_commit(place: Place, postgres: Postgres) -> None:
+    """Nobody knows how it has ended, and whoever waits is told that, not that it is undone."""
+    with ground(place) as asked:
+        await asked.db("CREATE TABLE slow (id int)")
+        await asked.db(
+            "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END'"
+        )
+        await asked.db(
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION nap()"
+        )
+
+        async def insert() -> None:
+            async with asked.first().transaction() as tx:
+                await tx.execute("INSERT INTO slow VALUES (1)")
+
+        inserting = asyncio.ensure_future(insert())
+        asleep = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{place.name}' AND query = 'COMMIT' AND state = 'active'"
+        )
+        while not await asyncio.to_thread(postgres.execute, asleep):
+            pass
+        with pytest.raises(TransactionFailed, match="nobody knows whether it was committed"):
+            await inserting
+
+
+@on_uvloop
+async def test_connection_that_breaks_before_the_commit(place: Place, postgres: Postgres) -> None:
+    """Then it is known: everything is undone."""
+    with ground(place) as asked, pytest.raises(TransactionFailed, match="it was rolled back"):
+        async with asked.first().transaction() as tx:
+            pid = (await _one(tx.execute("SELECT pg_backend_pid() AS pid"))).data[0].pid
+            await asyncio.to_thread(postgres.execute, f"SELECT pg_terminate_backend({pid})")
+            await until(lambda: not asked.keeper.pool.busy)
+
+
+@on_uvloop
+async def test_statement_that_was_given_up_when_it_was_over(place: Place) -> None:
+    """Its deadline and its answer came at one time: nothing is committed, as the app was told."""
+    with ground(place, limits=ONE) as asked:
+        before = await count(asked)
+        with pytest.raises(TransactionFailed, match="no answer from"):
+            async with asked.first().transaction() as tx:
+                statement = tx.execute("INSERT INTO cities (name) VALUES ('Nowhere')")
+                call = statement._collection.open[0].call
+                await until(lambda: call.landed == 1)
+                call.replies.clear()  # as if it landed when the wait was over
+                assert (await _one(statement.wait(0.0))).status is Status.TIMEOUT
+        assert await count(asked) == before
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
+async def test_cancelled_when_it_has_just_begun(place: Place) -> None:
+    """A task that is cancelled between BEGIN's answer and its block leaves nothing open."""
+    with ground(place, limits=ONE) as asked:
+        assert (await asked.db("SELECT 1")).ok
+        (connection,) = asked.keeper.pool.idle
+        beginning = asyncio.ensure_future(asked.first().transaction().__aenter__())
+        await until(lambda: connection.is_busy)
+        await until(lambda: not connection.is_busy)
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
 async def test_no_connection() -> None:
     """The block is not entered."""
     with ground(Place(1, "x")) as asked:
@@ -189,6 +259,28 @@ async def test_savepoint(place: Place) -> None:
 
 
 @on_uvloop
+async def test_savepoints_do_not_pile_up(place: Place) -> None:
+    """One that was undone is gone, as one that was not."""
+    with ground(place, limits=ONE) as asked:
+        async with asked.first().transaction() as tx:
+            with pytest.raises(KeyError):
+                async with tx.async_savepoint():
+                    await tx.execute("SELECT 1 / 0")
+                    raise KeyError
+            with pytest.raises(TransactionFailed, match="division by zero"):
+                async with tx.async_savepoint():
+                    await tx.execute("SELECT 1 / 0")
+            async with tx.async_savepoint():
+                await tx.execute("SAVEPOINT mine")
+                gone = await _one(tx.execute("ROLLBACK TO skitai_1"))
+                assert gone.code == "3B001"
+                await tx.execute("ROLLBACK TO mine")
+                assert (await _one(tx.execute("ROLLBACK TO skitai_2"))).code == "3B001"
+                await tx.execute("ROLLBACK TO mine")
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
 async def test_rollback_by_hand(place: Place) -> None:
     """Leaving the block is no failure then."""
     with ground(place, limits=ONE) as asked:
@@ -273,6 +365,68 @@ async def test_copy_that_is_not_read_to_its_end(place: Place) -> None:
                     break
         await asked.at_rest()
         assert (await asked.db("SELECT 1")).ok
+
+
+@on_uvloop
+async def test_transaction_that_ends_in_a_copy(place: Place) -> None:
+    """Whoever copies is told why, and sends nothing more to a connection that others may have."""
+    is_asked, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        yield "1\n"
+        is_asked.set()
+        await may_go_on.wait()
+        yield "2\n"
+
+    with ground(place, limits=ONE) as asked:
+        await asked.db("CREATE TABLE left_alone (id int)")
+        tx = await asked.first().transaction().__aenter__()
+        copying = asyncio.ensure_future(tx.copy_in("COPY left_alone FROM STDIN", source()).wait())
+        await is_asked.wait()
+        tx.end("the client has left")
+        assert await count(asked, "left_alone") == 0
+        may_go_on.set()
+        with pytest.raises(TransactionFailed, match="the client has left"):
+            await copying
+        assert await count(asked, "left_alone") == 0
+        assert await asked.at_rest() == [(1, 1)]
+
+
+@on_uvloop
+async def test_transaction_that_ends_while_a_copy_is_read(place: Place) -> None:
+    """Who waits for a piece is told at once."""
+    with ground(place, limits=ONE) as asked:
+        tx = await asked.first().transaction().__aenter__()
+        pieces = aiter(tx.copy_out("COPY (SELECT pg_sleep(60)) TO STDOUT"))
+        reading = asyncio.ensure_future(_next(pieces))
+        await until(lambda: any(each.is_busy for each in asked.keeper.pool.busy))
+        tx.end("the client has left")
+        with pytest.raises(TransactionFailed, match="the client has left"):
+            await reading
+        assert (await asked.db("SELECT 1")).ok
+        assert await asked.at_rest() == [(1, 1)]
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    return await anext(pieces)
+
+
+@on_uvloop
+async def test_statement_in_the_middle_of_a_copy(place: Place) -> None:
+    """It ends the transaction with a sentence that says so, at once."""
+
+    async def source() -> AsyncIterator[str]:
+        yield "1\n"
+        assert "in the middle of a COPY" in (await _one(tx.execute("SELECT 1"))).msg
+        yield "2\n"
+
+    with ground(place, limits=ONE) as asked:
+        with pytest.raises(TransactionFailed, match="in the middle of a COPY"):
+            async with asked.first().transaction() as tx:
+                await tx.execute("CREATE TEMP TABLE t (id int)")
+                await tx.copy_in("COPY t FROM STDIN", source())
+        assert (await asked.db("SELECT 1")).ok
+        assert await asked.at_rest() == [(1, 1)]
 
 
 @on_uvloop

@@ -71,6 +71,7 @@ class PgConnection:
         "_fd",
         "_hangup",
         "_home",
+        "_is_given_up",
         "_is_writing",
         "_loop",
         "_prepared",
@@ -87,6 +88,7 @@ class PgConnection:
         "raw",
         "since",
         "when_drained",
+        "when_readable",
     )
 
     def __init__(
@@ -106,11 +108,12 @@ class PgConnection:
         self._result: PGresult | None = None
         self._at_end: Callable[[PGresult], bool] | None = None
         self._prepared = Prepared()
-        self._is_writing = False
+        self._is_writing = self._is_given_up = False
         self.is_reading = False
         self.raw = raw
         self.pgconn: PGconn = raw.pgconn
         self.when_drained: Callable[[], None] | None = None
+        self.when_readable: Callable[[], None] | None = None  # instead of reading
         self.is_closed = False
         self.ended = self.code = ""
         self.expires = expires
@@ -126,11 +129,13 @@ class PgConnection:
             return
         self._user = user
         self._sql = sql
+        self._is_given_up = False
         self._do(self._send)
 
     def hand_over(self, user: User) -> None:
-        """Another one is to be told how the statement ends."""
+        """Another one is to be told how it ends, soon: what is only being prepared is not run."""
         self._user = user
+        self._is_given_up = True
 
     @property
     def is_busy(self) -> bool:
@@ -167,6 +172,7 @@ class PgConnection:
         if user is not None:
             user.broke(reason or "the connection was closed")
         self._drained()
+        self._lent_is_readable()
 
     # --- for a user that copies ---
 
@@ -244,22 +250,24 @@ class PgConnection:
         self._at_end = self._was_executed
 
     def _was_deallocated(self, result: PGresult) -> bool:
-        self._do(self._prepare)
-        return False
+        if not self._is_given_up:
+            self._do(self._prepare)
+        return self._is_given_up
 
     def _was_prepared(self, result: PGresult) -> bool:
         if result.status == _ERROR:  # as it would be unprepared
             self._forget()
             return True
-        self._do(self._send_prepared)
-        return False
+        if not self._is_given_up:
+            self._do(self._send_prepared)
+        return self._is_given_up
 
     def _was_executed(self, result: PGresult) -> bool:
         """One whose plan does not hold any more has not begun; outside of a transaction it may."""
         if result.status != _ERROR or result.error_field(_SQLSTATE) not in _STALE_PLAN:
             return True
         self._forget()
-        if self.pgconn.transaction_status != _IDLE:
+        if self._is_given_up or self.pgconn.transaction_status != _IDLE:
             return True
         self._do(self._send_once)
         return False
@@ -288,6 +296,8 @@ class PgConnection:
     def _readable(self) -> None:
         if not self.is_reading:  # closed meanwhile, or lent
             return
+        if self._lent_is_readable():
+            return
         pgconn = self.pgconn
         try:
             pgconn.consume_input()
@@ -300,6 +310,14 @@ class PgConnection:
             self._read_on_after_errors()
         except psycopg.Error as error:
             self.close(*(self._last_words() or (plain(error), "")))
+
+    def _lent_is_readable(self) -> bool:
+        told, self.when_readable = self.when_readable, None
+        if told is None:
+            return False
+        self.read(False)
+        told()
+        return True
 
     def _read_on_after_errors(self) -> None:
         """libuv stops to watch a socket when that has an error, after telling it this one time.

@@ -171,13 +171,13 @@ async def _drained(connection: PgConnection, loop: asyncio.AbstractEventLoop) ->
 
 async def _readable(connection: PgConnection, loop: asyncio.AbstractEventLoop) -> None:
     gate: asyncio.Future[None] = loop.create_future()
-    socket = connection.pgconn.socket
-    loop.add_reader(socket, _open, gate)
+    connection.when_readable = partial(_open, gate)  # its own reader: it goes when it is closed
+    connection.read(True)
     try:
         await gate
     finally:
-        if not connection.is_closed:
-            loop.remove_reader(socket)
+        connection.when_readable = None
+        connection.read(False)
 
 
 def _open(gate: asyncio.Future[None]) -> None:

@@ -65,7 +65,7 @@ def parameters(
 
 
 async def dial(given: dict[str, str | int]) -> Raw:
-    """A connection. Raises psycopg.Error, OSError."""
+    """A connection. Raises psycopg.Error, OSError; ValueError for a host that cannot be one."""
     return await psycopg.AsyncConnection.connect(autocommit=True, prepare_threshold=None, **given)  # type: ignore[arg-type]
 
 

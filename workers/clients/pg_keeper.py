@@ -218,7 +218,7 @@ class PgKeeper:
                 break
             except TimeoutError:
                 reason, code = f"none within {self._limits.connect_timeout:g} s", ""
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, OSError, ValueError) as error:  # a name that is none
                 reason, code = pg_dial.why(error)
             reason = f"no connection to {self.node}: {reason}"
             self._failed(reason)
@@ -249,6 +249,8 @@ class PgKeeper:
         self._sweep_later()
         if waiter is not None:
             waiter.connected(connection)
+        elif self._is_resting:
+            connection.close()
 
     def _not_opened(self, reason: str, code: str) -> None:
         waiter = self.pool.not_opened()

@@ -8,6 +8,8 @@ Its law:
 - A statement that nobody waits for any more ends the whole: it is cancelled, everything is rolled
   back, and what comes after it fails with a sentence that says so.
 - However it ends, the connection is back in its pool, or closed: `let_go` sees to that.
+- Who copies has the connection for itself. What ends the whole meanwhile closes it, so that nothing
+  of the COPY goes to whoever would have it next.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg.pq.abc import PGresult
@@ -52,7 +55,7 @@ class PgSession:
         self._queue: deque[Step] = deque()
         self._step: Step | None = None  # the one that is running
         self._over = ""  # why nothing more can be done
-        self._is_waiting = False
+        self._is_waiting = self._is_copying = False
 
     @property
     def keeper(self) -> PgKeeper:
@@ -61,6 +64,8 @@ class PgSession:
 
     def submit(self, step: Step) -> None:
         """One more statement."""
+        if self._is_copying:
+            self.let_go("it was rolled back, as a statement came in the middle of a COPY")
         if self._over:
             step.failed(self._over)
             return
@@ -97,7 +102,10 @@ class PgSession:
             self._count_down()
         if connection is not None:
             self._count_down()
-            self.keeper.clean(connection, _nobody)
+            if self._is_copying:
+                connection.close()
+            else:
+                self.keeper.clean(connection, _nobody)
         step, self._step = self._step, None
         queue, self._queue = self._queue, deque()
         for each in (*([step] if step else ()), *queue):
@@ -146,34 +154,40 @@ class PgSession:
 
     async def copy_in(self, ask: Sql, pieces: AsyncIterator[bytes]) -> Reply:
         """See `Held`."""
-        connection = self._lent()
         began = time.monotonic()
-        result: PGresult | None = None
-        try:
+        with self._lent("it was rolled back, as a COPY was not finished") as connection:
             result = await pg_copy.copy_in(connection, self._loop, ask, pieces)
-        finally:
-            if result is None:
-                self.let_go("it was rolled back, as a COPY was not finished")
         answer = connection.answer(result)
         elapsed = time.monotonic() - began
         return Reply(0, self.node, Status.NORMAL, OK, "", (), b"", elapsed, answer=answer)
 
     async def copy_out(self, ask: Sql) -> AsyncIterator[bytes]:
         """See `Held`."""
-        connection = self._lent()
-        is_whole = False
-        try:
+        with self._lent("it was rolled back, as a COPY was not read to its end") as connection:
             async for piece in pg_copy.copy_out(connection, self._loop, ask):
                 yield piece
-            is_whole = True
-        finally:
-            if not is_whole:
-                self.let_go("it was rolled back, as a COPY was not read to its end")
 
-    def _lent(self) -> PgConnection:
+    @contextmanager
+    def _lent(self, why: str) -> Iterator[PgConnection]:
+        """why: what is said later if the block raises."""
+        connection = self._free()
+        self._is_copying = True
+        try:
+            yield connection
+        except BaseException as error:
+            self._is_copying = False
+            if self._over and isinstance(error, TransactionFailed):
+                raise TransactionFailed(f"the transaction is over: {self._over}") from None
+            self.let_go(why)
+            raise
+        self._is_copying = False
+        if self._over:
+            raise TransactionFailed(f"the transaction is over: {self._over}")
+
+    def _free(self) -> PgConnection:
         if self._over or self._connection is None:
             raise TransactionFailed(f"the transaction cannot COPY: {self._over or 'not begun'}")
-        if self._step is not None:
+        if self._step is not None or self._is_copying:
             raise TransactionFailed("a statement of the transaction is still running")
         return self._connection
 
@@ -185,9 +199,15 @@ class PgSession:
 
     def _next(self) -> None:
         if self._step is None and self._queue:
+            connection = self._connection
+            assert connection is not None
+            if connection.is_closed:  # it broke while nothing ran
+                self._connection = None
+                reason = connection.ended or "the connection was closed"
+                self._end(f"{self.node}: {reason}", connection.code, Status.NOT_CONNECTED)
+                return
             step = self._step = self._queue.popleft()
-            assert self._connection is not None
-            self._connection.start(self, step.ask)
+            connection.start(self, step.ask)
 
     def _discard(self, step: Step) -> None:
         if step is self._step:
