@@ -91,7 +91,9 @@ class Wasc:
         """
         items = [("httpserver", self.httpserver), *self._items()]
         speaking = {name: getattr(each, "status", None) for name, each in items}
-        return {name: self._told(name, speak) for name, speak in speaking.items() if callable(speak)}
+        return {
+            name: self._told(name, speak) for name, speak in speaking.items() if callable(speak)
+        }
 
     def _told(self, name: str, speak: Callable[[], Any]) -> Any:
         try:
