@@ -124,6 +124,21 @@ def test_stacks_that_nobody_has_asked_for_are_thrown_away() -> None:
     assert imagined.done == [Drop(first, control.BY_SIGNAL)]
 
 
+def test_a_second_answer_takes_the_place_of_the_first() -> None:
+    """As stacks of a survey before, told late, and then those of this one: what is held is handed
+    over, so it is not dropped.
+    """
+    imagined = ImaginedMaster()
+    first, second = imagined.serve()
+    imagined.tell(ev.Asked(9, Inquire(control.Stacks())))
+    imagined.tell(ev.WorkerTold(first, control.BY_SIGNAL))
+    imagined.tell(ev.WorkerTold(first, control.BY_SIGNAL))
+    assert imagined.did(Drop) == []
+    imagined.tell(ev.WorkerTold(second, control.BY_SIGNAL))
+
+    assert handed_over(imagined).survey.told == {first: 0, second: 1}
+
+
 def test_two_surveys_do_not_mix() -> None:
     """Each answer goes by the number of its question."""
     imagined = ImaginedMaster()
