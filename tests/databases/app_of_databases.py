@@ -172,7 +172,7 @@ async def asynchronous(was):
 
 @app.route("/status")
 def status(was):
-    return was.status()
+    return {"clusters": {"mydb": was.clusters["mydb"].status()}}
 
 
 app.set_devel(False)

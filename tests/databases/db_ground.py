@@ -64,6 +64,7 @@ class NoErrand:
 
     deadline = math.inf
     is_client_gone = False
+    waited = 0.0
 
     def __init__(self) -> None:
         self.held: list[Any] = []

@@ -60,7 +60,7 @@ def slow(was, seconds, timeout="10"):
 
 @app.route("/pools")
 def pools(was):
-    return was.status()["clusters"]["mydb"]["members"][0]
+    return was.clusters["mydb"].status()["members"][0]
 """
 CLIENTS = 32
 REQUESTS = 10_000

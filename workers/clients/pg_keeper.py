@@ -34,6 +34,7 @@ from .pool import Pool
 log = logging.getLogger(__name__)
 
 CLEAN_TIMEOUT = 2.0  # seconds for a cancelled statement to end; a server that is well takes ms
+CANCEL_AGAIN = 0.2  # seconds
 PROBE_TIMEOUT = 1.0  # seconds for a suspect to answer
 RESTART = 5.0  # seconds in which a server may come back without anybody being told
 PAUSE = 0.05, 0.25  # seconds between attempts meanwhile: the first, and the longest
@@ -268,8 +269,10 @@ class PgKeeper:
         try:
             async with asyncio.timeout(CLEAN_TIMEOUT):
                 if running is not None:
-                    await connection.raw.cancel_safe(timeout=CLEAN_TIMEOUT)
-                    await running.over
+                    while not running.over.done():
+                        await connection.raw.cancel_safe(timeout=CLEAN_TIMEOUT)
+                        # Again if it came before the server had read the statement.
+                        await asyncio.wait([running.over], timeout=CANCEL_AGAIN)
                 if not connection.is_closed and not connection.is_clean:
                     ending = Ending(self.loop)
                     connection.start(ending, ROLLBACK)
