@@ -85,10 +85,22 @@ class Wasc:
             ) from None
 
     def status(self) -> dict[str, Any]:
-        """What the server and the registered objects say of themselves, by name."""
+        """What the server and the registered objects say of themselves, by name.
+
+        Of one that fails there is the error in its place, and the rest is told all the same.
+        """
         items = [("httpserver", self.httpserver), *self._items()]
         speaking = {name: getattr(each, "status", None) for name, each in items}
-        return {name: speak() for name, speak in speaking.items() if callable(speak)}
+        return {
+            name: self._told(name, speak) for name, speak in speaking.items() if callable(speak)
+        }
+
+    def _told(self, name: str, speak: Callable[[], Any]) -> Any:
+        try:
+            return speak()
+        except Exception as error:
+            self.logger.exception("the status of was.%s failed", name)
+            return {"error": f"{type(error).__name__}: {error}"}
 
     def cleanup(self) -> None:
         """For the worker, when it leaves: let the registered objects clean up."""

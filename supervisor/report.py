@@ -9,8 +9,10 @@ from skitaid.supervisor.book import Book
 from skitaid.supervisor.child import Child
 from skitaid.supervisor.control_records import CertificateStatus, ServerStatus, WorkerStatus
 from skitaid.supervisor.settings import Settings
-from skitaid.workers.control import Facts, WorkerFacts, cut
+from skitaid.workers.control import TEXT_MAX, Facts, WorkerFacts, cut
 from skitaid.workers.scoreboard import Field, Scoreboard
+
+_TEXT_MAX = TEXT_MAX // 4  # bytes: a record has two of them, and all workers
 
 
 def status(book: Book, now: float) -> ServerStatus:
@@ -47,10 +49,10 @@ def facts(book: Book, now: float) -> Facts:
         processes=book.count,
         generation=book.wanted.number,
         crashes=max(book.crashes.recent(now), book.boots.recent(now)),
-        last_error=cut(book.last_error),
+        last_error=cut(book.last_error, _TEXT_MAX),
         last_error_at=None if error_at is None else book.unix(error_at),
         last_change_at=None if change is None else book.unix(change.at),
-        last_change_error=cut("" if change is None else change.error),
+        last_change_error=cut("" if change is None else change.error, _TEXT_MAX),
         workers=[
             WorkerFacts(
                 child.ordinal, child.pid, child.state.value, now - child.forked_at, child.generation

@@ -41,6 +41,10 @@ def told(book: Book, event: WorkerTold) -> list[Action]:
         if survey.label == event.survey and event.serial in survey.waiting:
             survey.told[event.serial] = survey.waiting.pop(event.serial)
             return []
+        # Stacks of a survey before may be told late. What came now is held in place of that, and
+        # is to be handed over.
+        if survey.label == event.survey and event.serial in survey.told:
+            return []
     return [Drop(event.serial, event.survey)]
 
 

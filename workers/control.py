@@ -210,9 +210,9 @@ _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(From
 _from_master: msgspec.msgpack.Decoder[FromMaster] = msgspec.msgpack.Decoder(FromMaster)
 
 
-def cut(text: str) -> str:
-    """The end of a text, as much of it as a record may hold."""
-    return text.encode("utf-8", "replace")[-TEXT_MAX:].decode("utf-8", "ignore")
+def cut(text: str, size: int = TEXT_MAX) -> str:
+    """The end of a text, as much of it as a record may hold. size: bytes."""
+    return text.encode("utf-8", "replace")[-size:].decode("utf-8", "ignore")
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -35,6 +35,7 @@ from .buckets import BUCKETS, NANOSECONDS, NOTHING, WIDTH, Counts, bucket
 
 ROWS = 4096
 RESERVED = 32  # of them, for what is counted together when the others are taken
+RESERVED_BYTES = 4096  # of the names, likewise: such a name has less than 128
 STEPS = 180
 EVERY = 5.0  # seconds of a step; together they are a quarter of an hour
 NAME_MAX = 300  # characters of one part of a name
@@ -105,12 +106,16 @@ class Pages:
 
     # --- for its writer ---
 
-    def append(self, key: Key) -> int | None:
-        """Give the next row a name. Returns the row; None: there is no room."""
+    def append(self, key: Key, *, is_together: bool = False) -> int | None:
+        """Give the next row a name. Returns the row; None: there is no room.
+
+        is_together: for all others, so it may take what is reserved.
+        """
         used = self._head[0]
         line = msgspec.json.encode(key) + b"\n"
         row = self.names().count(b"\n")
-        if row >= ROWS or used + len(line) > _NAMES:
+        rows, room = (ROWS, _NAMES) if is_together else (ROWS - RESERVED, _NAMES - RESERVED_BYTES)
+        if row >= rows or used + len(line) > room:
             return None
         self._names[used : used + len(line)] = line
         self._head[0] = used + len(line)  # only now is it there, for who reads meanwhile
@@ -170,14 +175,12 @@ class Pen:
         known = self._series.get(name)
         if known is not None:
             return known
-        row = None
-        if len(self._series) < ROWS - RESERVED:
-            row = self.pages.append(name)
+        row = self.pages.append(name)
         if row is None:
             name = (key[0], *(OTHERS for _ in key[1:-1]), key[-1])
             if name in self._series:
                 return self._series[name]
-            row = self.pages.append(name)
+            row = self.pages.append(name, is_together=True)
         assert row is not None  # there are fewer kinds and last parts than reserved rows
         series = self._series[name] = Series(name, self.pages.cells(row))
         return series

@@ -168,7 +168,9 @@ def test_plain_http_from_beyond_this_machine_is_refused(address: str) -> None:
     assert auth(insecure=True).judge(request(basic(), address), 100.0) is None
 
 
-@pytest.mark.parametrize("name", [b"X-Forwarded-For", b"Forwarded", b"Via", b"x-forwarded-proto"])
+@pytest.mark.parametrize(
+    "name", [b"X-Forwarded-For", b"Forwarded", b"Via", b"x-forwarded-proto", b"X-Real-IP"]
+)
 def test_a_proxy_on_this_machine_that_nobody_trusts_is_beyond(name: bytes) -> None:
     """Else all the world would be this machine."""
     found = refused(auth().judge(request(basic(), "127.0.0.1", "http", (name, b"x")), 100.0))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
+from typing import cast
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,6 +19,8 @@ from operator_session import Home
 from waits import PATIENCE
 
 from skitai.caller import Caller
+from skitai.engine import Engine
+from skitai.errand import Errand
 from skitai.request import Request
 from skitaid.workers.admin.document import SlowRequest, Wait
 from skitaid.workers.admin.otel import Export
@@ -121,6 +124,21 @@ def test_it_goes_on_with_the_trace_that_came() -> None:
     assert f"{span.context.trace_id:032x}" == TRACE
     assert span.parent is not None
     assert f"{span.parent.span_id:016x}" == PARENT
+
+
+def test_a_trace_that_came_is_not_that_of_the_next_request() -> None:
+    """What was told to others under a trace is no name for what comes later."""
+    memory = InMemorySpanExporter()
+    export = Export("web", "1.0", SimpleSpanProcessor(memory))
+    asked = request(f"00-{TRACE}-{PARENT}-01")
+    errand = Errand(cast(Engine, None), asked, 0.0)  # which asks nobody
+    export.note(asked, told())
+    export.note(request(), told())
+    first, second = memory.get_finished_spans()
+
+    assert f"{first.context.span_id:016x}" == errand.span.decode()
+    assert f"{first.context.trace_id:032x}" == TRACE
+    assert f"{second.context.trace_id:032x}" != TRACE
 
 
 def test_a_trace_that_is_not_sampled_is_not_exported() -> None:

@@ -28,9 +28,21 @@ class Searcher:
         return {"documents": 3}
 
 
+class Broken:
+    def status(self):
+        raise ValueError("no luck")
+
+
+class Odd:
+    def status(self):
+        return {"name": "\\ud800"}
+
+
 @app.startup
 def startup(wasc, app):
     wasc.register("searcher", Searcher())
+    wasc.register("broken", Broken())
+    wasc.register("odd", Odd())
 
 
 @app.route("/hello/<int:number>", methods=["GET"])
@@ -99,8 +111,19 @@ def test_it_is_what_its_records_say(server: Server) -> None:
     assert found.server.name == "web"
     assert found.server.pid == server.pid
     assert found.server.conf.endswith("/servers-enabled/web.conf")
-    assert found.registered == {"searcher": {"documents": 3}}
+    assert found.registered["searcher"] == {"documents": 3}
     assert [each.file.rpartition("/")[2] for each in found.apps] == ["webapp.py"]
+
+
+def test_an_app_that_cannot_say_how_it_is_takes_nothing_else_away(server: Server) -> None:
+    """One that fails, and one whose words no encoding has, are told as errors; pages are there."""
+    found = msgspec.json.decode(look(server, "status.json").body, type=Status)
+
+    assert found.registered["searcher"] == {"documents": 3}
+    assert found.registered["broken"] == {"error": "ValueError: no luck"}
+    assert "cannot be written as JSON" in found.registered["odd"]["error"]
+    assert look(server, "status").status == 200
+    assert look(server, "metrics").status == 200
 
 
 def test_the_reference_has_every_key(server: Server) -> None:

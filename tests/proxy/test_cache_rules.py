@@ -225,6 +225,16 @@ def test_refreshed_by_a_304() -> None:
     ]
 
 
+def test_a_304_makes_an_answer_young() -> None:
+    """The age that it had when it was received first is not its age now, if the 304 has none."""
+    before = [(b"ETag", b'"a"'), (b"Age", b"90"), (b"Cache-Control", b"max-age=60")]
+
+    fields = rules.refreshed(before, [(b"ETag", b'"a"')])
+    terms = rules.terms(200, rules.grouped(fields), ANYTHING, NOW, NOW)
+
+    assert terms is not None and rules.is_usable(terms, ANYTHING, NOW)
+
+
 @given(st.lists(st.binary(max_size=40), max_size=4))
 def test_any_cache_control_is_read(values: list[bytes]) -> None:
     """Whatever a member sends as Cache-Control, it never makes an answer fresh by mistake."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,7 +15,8 @@ from raw_client import pieces, raw_client, request
 from served import Reply, Server
 
 from skitaid.workers.web.proxy_cache import SHARE, VARIANTS, Kept, Store
-from skitaid.workers.web.proxy_cache_rules import Terms
+from skitaid.workers.web.proxy_cache_rules import Terms, Wish
+from skitaid.workers.web.proxy_caching import PATIENCE, Asking, Caching
 
 LIMIT = 1024 * 1024
 BIG = 12 * LIMIT  # more than all buffers on the way
@@ -85,6 +88,21 @@ def big(member: PlainMember, talk: Talk, asked: Asked) -> bool:
     return True
 
 
+def slow_dying(member: PlainMember, talk: Talk, asked: Asked) -> bool:
+    member.wait_open()
+    talk.send(b"HTTP/1.1 2")  # so it is not asked again
+    return False
+
+
+def withdrawn(member: PlainMember, talk: Talk, asked: Asked) -> bool:
+    """Stale at once, then forbidden, then broken."""
+    TURNS[asked.target] += 1
+    status = ["200 OK", "403 Forbidden", "500 Internal Server Error"][TURNS[asked.target] - 1]
+    talk.send(header(status, 2, "Cache-Control: max-age=0, stale-if-error=600\r\nETag: w\r\n"))
+    talk.send(b"ok")
+    return True
+
+
 FRESH = "Cache-Control: max-age=60\r\n"
 BEHAVIOURS = {
     "fresh": counted(FRESH + 'ETag: "a"\r\nAge: 7\r\nServer: theirs\r\n'),
@@ -97,6 +115,9 @@ BEHAVIOURS = {
     "moved": counted(FRESH + "Location: /there\r\n", "301 Moved Permanently"),
     "slow": counted(FRESH, waits=True),
     "slow-private": counted("Cache-Control: private\r\n", waits=True),
+    "slow-dying": slow_dying,
+    "withdrawn": withdrawn,
+    "tagged": checked(FRESH),
     "check": checked("Cache-Control: no-cache\r\n"),
     "failing": failing(dies=False),
     "dying": failing(dies=True),
@@ -312,6 +333,39 @@ def test_nobody_waits_for_what_is_not_kept(server: Server, member: PlainMember) 
     assert sorted(each.body for each in replies) == [b"1", b"2", b"3", b"4"]
 
 
+def test_those_that_wait_do_not_fail_one_by_one(server: Server, member: PlainMember) -> None:
+    """When the member breaks off the others are passed on, all of them at once."""
+    began = time.monotonic()
+    threads, replies = _together(server, "/one/slow-dying", 4)
+    member.wait_seen(1)
+    member.open()
+    member.wait_seen(4)  # none of these has been answered yet
+    assert time.monotonic() - began < PATIENCE
+    for _ in range(3):
+        member.open()
+    for thread in threads:
+        thread.join()
+
+    assert [each.status for each in replies] == [502] * 4
+
+
+def test_an_answer_for_those_without_cookies_remains(server: Server, member: PlainMember) -> None:
+    """A request with cookies, for which it was not made, neither asks about it nor forgets it."""
+    first = server.get("/one/tagged")
+    other = server.get("/one/tagged", {"Cookie": "user=1"})
+    again = server.get("/one/tagged")
+
+    assert [each.body for each in (first, other, again)] == [b"1", b"2", b"1"]
+    assert [each.get("if-none-match") for each in member.seen] == [None, None]
+
+
+def test_an_answer_that_is_not_any_more_is_forgotten(server: Server) -> None:
+    """A stale one that was replaced by one that may not be kept does not come back on an error."""
+    replies = [server.get("/one/withdrawn") for _ in range(3)]
+
+    assert [each.status for each in replies] == [200, 403, 500]
+
+
 def test_first_client_leaves(server: Server, member: PlainMember) -> None:
     """Another one of those that wait is passed on in its place."""
     with raw_client(server.port) as client:
@@ -383,7 +437,50 @@ def test_store_is_bounded() -> None:
 
     assert store.find(b"1", {}) is None
     assert store.find(b"99", {}) is not None
-    assert store.size == len(store) * kept(1000).size
+    assert store.size == len(store) * kept(1000).size + sum(
+        len(b"%d" % number) for number in range(100) if store.find(b"%d" % number, {})
+    )
+
+
+def test_long_keys_count() -> None:
+    """Who asks for small answers under long names fills it, too."""
+    store = Store(64 * 1024)
+    for number in range(100):
+        store.keep(b"%08000d" % number, kept(1))
+
+    assert 0 < len(store) <= 8
+
+
+def test_bodies_that_are_not_whole_are_bounded() -> None:
+    """However many are on their way, as to clients that read slowly; what was given up is free."""
+    loop = asyncio.new_event_loop()
+    caching = Caching(loop, Store(64 * 1024), "web")
+    turns = [Asking(caching, b"%d" % index, Wish(), {}, None, b"") for index in range(20)]
+    fields = [(b"Cache-Control", b"max-age=60"), (b"Content-Length", b"7001")]
+    most = 0
+    for turn in turns:
+        turn.answered(200, b"OK", fields, b"")
+        turn.more([b"x" * 7000], False)
+        most = max(most, caching.gathered)
+    assert 32 * 1024 < most <= caching.store.limit
+    turns[0].more([b"x"], True)
+    for turn in turns:
+        turn.over()
+        turn.over()
+    loop.close()
+
+    assert caching.gathered == 0
+    assert len(caching.store) == 1
+
+
+def test_what_an_answer_varies_by_may_be_changed() -> None:
+    """The newest of those that fit is given; one without Vary fits all (section 4.1)."""
+    store = Store(64 * 1024)
+    store.keep(b"a", kept(10))
+    store.keep(b"a", kept(20, b"en"))
+    found = store.find(b"a", {b"x": [b"en"]})
+
+    assert found is not None and len(found.body) == 20
 
 
 def test_store_does_not_keep_what_is_too_large() -> None:

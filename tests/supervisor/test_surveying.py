@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from imagined import ImaginedMaster
 
 from skitaid.supervisor import events as ev
@@ -124,6 +125,21 @@ def test_stacks_that_nobody_has_asked_for_are_thrown_away() -> None:
     assert imagined.done == [Drop(first, control.BY_SIGNAL)]
 
 
+def test_a_second_answer_takes_the_place_of_the_first() -> None:
+    """As stacks of a survey before, told late, and then those of this one: what is held is handed
+    over, so it is not dropped.
+    """
+    imagined = ImaginedMaster()
+    first, second = imagined.serve()
+    imagined.tell(ev.Asked(9, Inquire(control.Stacks())))
+    imagined.tell(ev.WorkerTold(first, control.BY_SIGNAL))
+    imagined.tell(ev.WorkerTold(first, control.BY_SIGNAL))
+    assert imagined.did(Drop) == []
+    imagined.tell(ev.WorkerTold(second, control.BY_SIGNAL))
+
+    assert handed_over(imagined).survey.told == {first: 0, second: 1}
+
+
 def test_two_surveys_do_not_mix() -> None:
     """Each answer goes by the number of its question."""
     imagined = ImaginedMaster()
@@ -148,6 +164,21 @@ def test_a_restart_in_place_hands_over_what_is_there() -> None:
     imagined.end_trial()
 
     assert handed_over(imagined).survey.silent == [1]
+
+
+def test_long_errors_fit_into_a_record_with_all_workers() -> None:
+    """A packet that is too long would be cut, and be no record; their ends are told."""
+    imagined = ImaginedMaster(processes=400)
+    first, *_ = imagined.serve()
+    imagined.book.note_change("x" * control.TEXT_MAX + "of it", 0.0)
+    imagined.book.note_error("ü" * control.TEXT_MAX + "the end", 0.0)
+    imagined.tell(ev.WorkerAsks(first, 5, REPORT))
+    imagined.wait(PATIENCE)
+    facts = handed_over(imagined).facts
+    record = control.Answers(5, facts, list(range(250)), list(range(400)), is_last=True)
+
+    assert (facts.last_error[-7:], facts.last_change_error[-5:]) == ("the end", "of it")
+    assert len(msgspec.msgpack.encode(record)) < control.PACKET_MAX
 
 
 def test_the_last_change_is_told() -> None:

@@ -145,6 +145,25 @@ def test_names_of_any_kind(ledger: Ledger) -> None:
     assert Pen(ledger[0]).series("route", "größe").cells[bucket(0.01)] == 1
 
 
+def test_when_all_names_are_taken_the_rest_is_counted_together() -> None:
+    """Long ones fill the room for names before the rows are taken."""
+    pages = lone_pages()
+    pen = Pen(pages)
+    long = "x" * NAME_MAX
+    for index in range(1000):
+        pen.series("route", "app", long, f"{index}", long, "2xx").add(0.001)
+    for index in range(20):  # into what is left, too
+        pen.series("route", "app", "", f"{index}", "", "2xx").add(0.001)
+    for status in ("3xx", "4xx", "5xx"):
+        pen.series("route", "app", long, "0", long, status).add(0.001)
+    pen.series("member", long, long, "failed").add(0.001)
+
+    assert pages.names().count(b"\n") < ROWS - RESERVED
+    together = [key for key in (each.key for each in pen.of_kind("route")) if key[1] == OTHERS]
+    assert sorted(key[-1] for key in together) == ["2xx", "3xx", "4xx", "5xx"]
+    assert [each.key for each in pen.of_kind("member")] == [("member", OTHERS, OTHERS, "failed")]
+
+
 def test_when_all_rows_are_taken_the_rest_is_counted_together() -> None:
     """Each kind by itself, and with the last part of its name."""
     pen = Pen(lone_pages())

@@ -36,7 +36,14 @@ ADDRESSES_MAX = 4096  # that are remembered; then those go that were heard of th
 CHALLENGE = ("WWW-Authenticate", 'Basic realm="Skitai", charset="UTF-8"')
 
 _LOCAL = frozenset({"", "127.0.0.1", "::1"})  # "": a unix socket
-_OF_PROXIES = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"via")
+_OF_PROXIES = (
+    b"x-forwarded-for",
+    b"x-forwarded-proto",
+    b"x-forwarded-host",
+    b"x-real-ip",  # all that many a conf of nginx sets
+    b"forwarded",
+    b"via",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,16 @@ class Errors(logging.Handler):
             count=count,
             worker=self._ordinal,
             logger=record.name,
-            message=record.getMessage()[:TEXT_MAX],
-            traceback=trace[-TEXT_MAX:],
+            message=_encodable(record.getMessage()[:TEXT_MAX]),
+            traceback=_encodable(trace[-TEXT_MAX:]),
             request=getattr(record, "request_id", ""),
         )
         self._book[alike] = _Entry(first, count, failure)
+
+
+def _encodable(text: str) -> str:
+    """With lone surrogates spelled out: of a name of a file, or of what a client sent as JSON."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _alike(record: logging.LogRecord) -> Alike:

@@ -78,6 +78,7 @@ class Export:
             },
             start_time=start,
         )
+        self._ids.next_trace = 0  # not asked for if the trace came with the request
         if told.status >= 500:
             span.set_status(Status(StatusCode.ERROR))
         for wait in told.waits:

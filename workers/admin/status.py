@@ -113,7 +113,7 @@ class StatusOf:
             apps=mine.apps,
             tls=mine.tls,
             history=summing.history(figures),
-            registered=self._registered(),
+            registered={name: _plain(each) for name, each in self._registered().items()},
         )
 
     async def _snapshot(self) -> Snapshot:
@@ -198,6 +198,14 @@ def environment(settings: Settings) -> dict[str, str]:
         "open files": str(files),
         "threads": f"{settings.threads}, up to {settings.threads_max} with those that wait",
     }
+
+
+def _plain(value: object) -> Any:
+    """What an app says, as JSON can say it: one that cannot be sent must not take all with it."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return {"error": f"what it says cannot be written as JSON: {error}"}
 
 
 def _decoded(answers: Answers, decode: Callable[[bytes], _T]) -> dict[int, _T]:

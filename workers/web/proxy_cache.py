@@ -65,6 +65,19 @@ class Kept:
         self.values = values
         self.size = OVERHEAD + len(body) + 2 * len(lines) + sum(map(len, values))
 
+    def with_body(self, body: bytes) -> Kept:
+        """The same, when its body is here."""
+        return Kept(
+            self.code,
+            self.reason,
+            self.fields,
+            self.lines,
+            body,
+            self.terms,
+            self.names,
+            self.values,
+        )
+
     def field(self, name: bytes) -> bytes | None:
         """The first field of this lower-case name."""
         return next((value for key, value in self.fields if key.lower() == name), None)
@@ -93,7 +106,7 @@ class Store:
         found = self._answers.get(key)
         if found is None:
             return None
-        for kept in found:
+        for kept in reversed(found):  # the newest, if what it varies by was changed (section 4.1)
             if not kept.names or rules.selected(kept.names, known) == kept.values:
                 del self._answers[key]
                 self._answers[key] = found
@@ -102,20 +115,22 @@ class Store:
 
     def keep(self, key: bytes, kept: Kept) -> None:
         """Take in an answer, in place of one for the same requests."""
-        before = self._answers.pop(key, [])
-        self.size -= sum(each.size for each in before)
+        before = self._answers.get(key, [])
+        self.drop(key)
         after = [each for each in before if (each.names, each.values) != (kept.names, kept.values)]
         if kept.size <= self.largest:
             after.append(kept)
         if after:
             self._answers[key] = after = after[-VARIANTS:]
-            self.size += sum(each.size for each in after)
+            self.size += _cost(key, after)
         while self.size > self.limit:
             self.drop(next(iter(self._answers)))
 
     def drop(self, key: bytes) -> None:
         """Forget all answers of a key."""
-        self.size -= sum(each.size for each in self._answers.pop(key, ()))
+        found = self._answers.pop(key, None)
+        if found is not None:
+            self.size -= _cost(key, found)
 
     def status(self) -> dict[str, Any]:
         """For `was.cachefs`."""
@@ -126,3 +141,8 @@ class Store:
             "hits": self.hits,
             "misses": self.misses,
         }
+
+
+def _cost(key: bytes, answers: list[Kept]) -> int:
+    """Bytes. Who asks chooses the key, and may choose a long one."""
+    return len(key) + sum(each.size for each in answers)

@@ -198,7 +198,8 @@ def selected(names: Iterable[bytes], known: Mapping[bytes, list[bytes]]) -> tupl
 def refreshed(before: Fields, news: Fields) -> Fields:
     """The fields of a kept answer, after a 304 for it (section 3.2)."""
     fixed = {b"content-length", b"content-encoding", b"content-type", b"content-range", b"etag"}
-    changed = {name.lower() for name, _ in news} - fixed
+    # How old it was is not how old it is, even if the 304 does not say that.
+    changed = ({name.lower() for name, _ in news} | {b"age"}) - fixed
     kept = [(name, value) for name, value in before if name.lower() not in changed]
     return kept + [(name, value) for name, value in news if name.lower() in changed]
 

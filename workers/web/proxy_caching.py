@@ -8,6 +8,7 @@ Runs on the loop. The rules are `proxy_cache_rules`, the book is `proxy_cache`. 
 - A flight is over exactly once, whatever becomes of its request: nobody waits for one that is.
 - Nobody waits for a slow client: when the one whose flight it is does not read, or `PATIENCE` is
   over, the others are passed on by themselves.
+- Bodies that are on their way to be kept are not more than the limit, all together.
 - A stale answer is not given unless the member was asked and failed, and the answer allows that.
 """
 
@@ -102,6 +103,8 @@ class Asking(Turn):
             return instead
         self._kept = self._judged(code, reason, fields, host, b"", now)
         if self._kept is None:
+            if before is not None and code not in rules.ERRORS:  # section 4.3.3: it is no more
+                self._caching.store.drop(self._key)
             self._caching.not_kept(self._key)
             self.over()
         return None
@@ -126,32 +129,20 @@ class Asking(Turn):
     def more(self, pieces: list[bytes], is_whole: bool) -> None:
         if self._kept is None:
             return
-        self._size += sum(map(len, pieces))
-        if self._size > self._caching.store.largest:
-            self._kept = None
-            self._body.clear()
+        size = sum(map(len, pieces))
+        self._size += size
+        self._caching.gathered += size
+        if self._size > self._caching.store.largest or self._caching.is_gathering_too_much:
             self._caching.not_kept(self._key)
             self.over()
             return
         self._body += pieces
         if is_whole:
-            kept = self._kept
-            body = b"".join(self._body)
-            self._caching.store.keep(
-                self._key,
-                Kept(
-                    kept.code,
-                    kept.reason,
-                    kept.fields,
-                    kept.lines,
-                    body,
-                    kept.terms,
-                    kept.names,
-                    kept.values,
-                ),
-            )
+            self._caching.store.keep(self._key, self._kept.with_body(b"".join(self._body)))
 
     def failed(self) -> Kept | None:
+        # Those that wait would fail one after the other, each as late as this one.
+        self._caching.not_kept(self._key)
         before = self._before
         if before is None or not rules.is_usable_on_error(before.terms, self._wanted, time.time()):
             return None
@@ -169,6 +160,8 @@ class Asking(Turn):
     def over(self) -> None:
         self._kept = None
         self._body.clear()
+        self._caching.gathered -= self._size
+        self._size = 0
         self._let_go(alone=False)
 
     def _let_go(self, *, alone: bool) -> None:
@@ -221,6 +214,7 @@ class Caching:
         self.loop = loop
         self.store = store
         self._name = name.encode()
+        self.gathered = 0  # bytes of bodies that are not whole yet
         self._flights: dict[bytes, Asking] = {}
         self._apart: dict[bytes, float] = {}  # by key, until when; monotonic
 
@@ -248,6 +242,8 @@ class Caching:
             self.store.hits += 1
             self.give(client, request, kept)
             return
+        if kept is not None and wanted.has_cookies and not kept.terms.is_for_all:
+            kept = None  # made for others: it is not asked about, nor forgotten
         if wanted.only_if_kept:
             answers.error(client, request, 504, "There is no kept answer to this request.")
             return
@@ -268,6 +264,11 @@ class Caching:
         if flight is None and not (alone or self._is_apart(key)):
             self._flights[key] = turn
         ask(turn, _conditions(kept))
+
+    @property
+    def is_gathering_too_much(self) -> bool:
+        """Clients that read slowly must not have more held here than may be kept."""
+        return self.gathered > self.store.limit
 
     def changing(self, key: bytes) -> Turn:
         """For a request that may change what is kept."""
