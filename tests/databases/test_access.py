@@ -1,7 +1,7 @@
 """How a member is reached and who we are there: passwords, password files, sockets, URLs, TLS.
 
-One PostgreSQL that wants passwords, and one server whose conf has each way as a cluster. The wheel's
-PostgreSQL is built without OpenSSL, so for TLS it is the system's, and without one it is skipped.
+One PostgreSQL that wants passwords, and one server whose conf has each way as a cluster. The
+wheel's is built without OpenSSL, so the system's is taken if there is one; else TLS is skipped.
 """
 
 from __future__ import annotations
