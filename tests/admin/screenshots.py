@@ -136,6 +136,7 @@ def ask(server: Server, over: threading.Event) -> None:
 
 def photograph(browser: webdriver.Chrome, server: Server, drained: str) -> None:
     page = f"127.0.0.1:{server.port}/skitai/status"
+    look_as(browser, width=1280, height=900)  # else it scrolls too gently to click
     browser.get(f"http://admin:{quote(PASSWORD)}@{page}")
     browser.find_element(By.CSS_SELECTOR, f"button[aria-label='Drain {drained}']").click()
     for name, width, height, scheme, place in (

@@ -65,6 +65,15 @@ def test_members_must_be_there() -> None:
     assert orders.is_known(Order("reload"), STATUS)
 
 
+def test_databases_are_members_too() -> None:
+    """What holds for servers holds for them."""
+    status = replace(STATUS, clusters=[], databases=[replace(STATUS.clusters[0], name="mydb")])
+    one, other = (each.node for each in status.databases[0].members)
+    assert orders.is_known(Order("drain", "mydb", one), status)
+    assert not orders.is_dangerous(Order("drain", "mydb", one), status)
+    assert not orders.is_known(Order("drain", "search", other), status)
+
+
 def test_orders_in_the_log() -> None:
     """They are told with the member they are for."""
     assert str(Order("drain", "search", "a:1")) == "drain a:1 of @search"

@@ -79,6 +79,16 @@ def test_orders_are_posts_with_the_token(page: Node) -> None:
     assert "enable:billing:10.0.1.11:5000" in orders
 
 
+def test_databases_stand_beside_clusters() -> None:
+    """They are told apart by a word, and acted on alike."""
+    database = replace(STATUS.clusters[1], name="mydb")
+    found = tree(PAGE.whole(replace(STATUS, databases=[database]), "token"))
+    rows = found.by_id("cluster-mydb")
+    assert rows.words.startswith("@mydb database, p2c, 4 members")
+    orders = {each.attributes["value"] for each in rows.all("button")}
+    assert {"drain:mydb:10.0.1.10:5000", "enable:mydb:10.0.1.11:5000"} < orders
+
+
 def test_hostile_names_stay_text() -> None:
     """Whatever comes from clients, members, logs and confs is escaped."""
     slow = replace(STATUS.slow[0], uri=EVIL, id=EVIL, handler=EVIL, rule=EVIL, method=EVIL)

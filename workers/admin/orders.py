@@ -108,7 +108,7 @@ def is_known(order: Order, status: Status) -> bool:
     """Whether there is such a member."""
     return not order.cluster or any(
         member.node == order.node
-        for cluster in status.clusters
+        for cluster in (*status.clusters, *status.databases)
         if cluster.name == order.cluster
         for member in cluster.members
     )
@@ -119,7 +119,7 @@ def is_dangerous(order: Order, status: Status) -> bool:
     if order.what == "drain":
         return not any(
             member.state == "up" and member.node != order.node
-            for cluster in status.clusters
+            for cluster in (*status.clusters, *status.databases)
             if cluster.name == order.cluster
             for member in cluster.members
         )
