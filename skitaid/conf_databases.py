@@ -86,6 +86,18 @@ def _access(values: Values, certificates: Path, complaints: Complaints) -> worke
             message = "cafile: it has no effect without ssl = verify-full in the same section"
             complaints.add(values.line_of("cafile"), message)
     passfile = str(certificates.parent / values["passfile"]) if values["passfile"] else ""
-    if passfile and not Path(passfile).is_file():
-        complaints.add(values.line_of("passfile"), f"passfile: there is no file {passfile}")
+    if passfile:
+        _check_passfile(passfile, values.line_of("passfile"), complaints)
     return worker.DatabaseAccess(tls, cafile, passfile, values["pooler"] == "transaction")
+
+
+def _check_passfile(passfile: str, line: int, complaints: Complaints) -> None:
+    """libpq passes over a file that others may read, and only says so on stderr."""
+    if not Path(passfile).is_file():
+        complaints.add(line, f"passfile: there is no file {passfile}")
+    elif Path(passfile).stat().st_mode & 0o077:
+        message = (
+            f"passfile: others than its owner may read or write {passfile}, so it would not be"
+            f" used: chmod 600 {passfile}"
+        )
+        complaints.add(line, message)

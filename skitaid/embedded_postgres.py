@@ -40,16 +40,25 @@ _QUICK = {
 
 
 class EmbeddedPostgres:
-    """directory: existing, empty, and its own. settings: of postgresql.conf, besides ours."""
+    """directory: existing, empty, and its own. settings: of postgresql.conf, besides ours.
 
-    def __init__(self, directory: Path, port: int, settings: dict[str, str] | None = None) -> None:
+    programs: the directory of another PostgreSQL's, as the wheel's cannot speak TLS.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        settings: dict[str, str] | None = None,
+        programs: Path | None = None,
+    ) -> None:
         """Raises SkitaidError if the wheel is not installed, or the data cannot be made."""
         self.directory = directory
         self.port = port
         self._settings = {**_QUICK, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
-        self._programs = _programs()
+        self._programs = programs or _programs()
         if self._user is not None:
             if not _may_pass(directory.parent):
                 raise SkitaidError(f"{UNPRIVILEGED} cannot enter {directory.parent}")

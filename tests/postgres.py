@@ -82,10 +82,12 @@ class Postgres:
 
 
 @contextmanager
-def private(settings: dict[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
-    """A server of one's own, to be stopped, paused and whatever."""
+def private(
+    settings: dict[str, str] | None = None, programs: Path | None = None
+) -> Iterator[EmbeddedPostgres]:
+    """A server of one's own, to be stopped, paused and whatever. programs: of whose, if any."""
     directory = _directory()
-    server = EmbeddedPostgres(directory, free_port(), settings)
+    server = EmbeddedPostgres(directory, free_port(), settings, programs)
     try:
         server.start()
         yield server

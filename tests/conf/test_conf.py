@@ -616,6 +616,7 @@ def test_access_to_databases(home: Path) -> None:
     """TLS, its authorities, the password file and the pooler."""
     (home / "etc/skitaid/cert/ca.pem").write_bytes(certificate_and_key()[0])
     (home / "etc/skitaid/pgpass").write_text("h:5432:db:user:hunter2")
+    (home / "etc/skitaid/pgpass").chmod(0o600)
     text = f"{ROUTES}[@a]\ntype = postgresql\nmembers = h/db/user/\nssl = verify-full\n"
     text += "cafile = ca.pem\npassfile = pgpass\npooler = transaction\n"
     assert load(home, text).worker.database_clusters["a"].access == worker.DatabaseAccess(
