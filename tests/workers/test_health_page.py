@@ -20,7 +20,9 @@ def client_of() -> FakeClient:
     client = FakeClient()
     nobody, loop = cast(Any, None), cast(Any, client.loop)
     tally: Tally = client.connections.tally
-    pages = AdminPages(loop, Admin(), nobody, nobody, tally.route("admin", "", "", ""))
+    pages = AdminPages(
+        loop, Admin(), nobody, nobody, nobody, nobody, tally.route("admin", "", "", "")
+    )
     dispatcher = Dispatcher(loop, Settings("test", ()), Mounts((), {}), nobody, nobody, nobody)
     dispatcher.own = pages.pages()
     client.connection._site = dispatcher
