@@ -6,10 +6,9 @@ raises `SkitaidError` below them ends here, as a message on stderr and an exit c
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +22,36 @@ from skitaid.cli_cert import cert
 from skitaid.cli_cluster import cluster
 from skitaid.cli_looks import stacks, top
 from skitaid.cli_paths import Directories, pass_paths
-from skitaid.demo import run as run_demo
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
 from skitaid.paths import Paths
 from skitaid.progress import telling
-from skitaid.serve import serve as run_server
 from skitaid.status import servers_view
 from skitaid.status import view as view_status
 from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
 from skitaid.status_watch import watch
 from skitaid.supervisor.expiry import warnings
-from skitaid.trial import run as run_trial
 
 EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
 
 
+# Verbs that run servers load all that a server is made of, several times what the others need, so
+# they are in a module of their own, which is imported when one of them is wanted.
+_RUNS_SERVERS = ("demo", "serve")
+
+
 class _Skitaid(click.Group):
     """A group that tells the user what went wrong, without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_RUNS_SERVERS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _RUNS_SERVERS:
+            verb: click.Command = getattr(import_module("skitaid.cli_serve"), cmd_name)
+            return verb
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -117,33 +127,6 @@ def init(directory: Path) -> None:
     click.echo("\n".join(f"made {file}" for file in files))
     click.echo(f"\nNext:\n  skitaid --etc {etc} check web\n  skitaid --etc {etc} serve web")
     click.echo("  curl http://127.0.0.1:5000/hello")
-
-
-@main.command("serve")
-@click.argument("name", metavar="CONF")
-@click.option("--notify-fd", type=int, hidden=True, help="Gets a line when the server is ready.")
-@click.option("--lifeline-fd", type=int, hidden=True, help="Its end of file stops the server.")
-@click.option("--legacy-fd", type=int, hidden=True, help="What the program before this left.")
-@click.option("--trial", metavar="BOUND", hidden=True, help="Only try; these are bound already.")
-@pass_paths
-def serve(
-    paths: Paths,
-    name: str,
-    notify_fd: int | None,
-    lifeline_fd: int | None,
-    legacy_fd: int | None,
-    trial: str | None,
-) -> None:
-    """Run one server in the foreground, until Ctrl-C.
-
-    The log goes to stderr. TERM and Ctrl-C stop at once, QUIT (Ctrl-\\) when all requests
-    are answered.
-    """
-    conf = paths.conf(name)
-    if trial is not None:
-        run_trial(conf, paths, [(ip, port) for ip, port in json.loads(trial)])
-    exit_code = run_server(conf, paths, notify_fd, lifeline_fd, legacy_fd)
-    click.get_current_context().exit(exit_code)
 
 
 @main.command("start")
@@ -317,16 +300,6 @@ def _tell_start(paths: Paths, outcome: FleetStatus) -> None:
 main.add_command(cert)
 main.add_command(stacks)
 main.add_command(top)
-
-
-@main.command("demo")
-@click.option("--port", type=click.IntRange(1, 65532), default=5000, show_default=True)
-def demo(port: int) -> None:
-    """Run four servers that ask each other, until Ctrl-C, and say what to try.
-
-    The web server is at PORT, the three members that it asks at the three ports after it.
-    """
-    click.get_current_context().exit(run_demo(port))
 
 
 if __name__ == "__main__":
