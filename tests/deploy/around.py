@@ -12,7 +12,7 @@ from pathlib import Path
 from mixed_load import APP, MixedLoad
 from operator_session import CHECKOUT, Home
 from served import Log
-from waits import PATIENCE, wait_until
+from waits import wait_until
 
 DEPLOY = CHECKOUT / "deploy"
 DAEMON = "/usr/local/bin/skitaid"
@@ -111,14 +111,20 @@ class Program:
 
     def stop(self, number: signal.Signals) -> None:
         """It must end well, and all that it has started."""
-        self._process.send_signal(number)
         try:
-            code = self._process.wait(PATIENCE)
+            wait_until(lambda: self._is_gone(number), f"the end of {self._process.args}")
+            code = self._process.returncode
             self._log.close()
-        except (subprocess.TimeoutExpired, AssertionError):
+        except AssertionError:
             self._kill()
             raise
         assert code == 0, self._log.text()
+
+    def _is_gone(self, number: signal.Signals) -> bool:
+        """Told again and again: HAProxy's master does not hear it just after its start."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.returncode is not None
 
     def _kill(self) -> None:
         """With all that it has started."""
