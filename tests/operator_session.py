@@ -98,12 +98,15 @@ class Home:
 
         `conf` is the whole text, with {port} and {app} to be filled in. Without it the
         conf is made of `values`: port, processes, threads, more (lines of [server]),
-        routes (lines of [routes:line]), sections (all that follows).
+        routes (lines of [routes:line]), sections (all that follows). `directory` is another
+        one for the conf.
         """
         port: int = values.pop("port", None) or free_port()
+        directory: Path = values.pop("directory", self.etc / "servers-enabled")
         text = _conf(**values) if conf is None else conf
         text = text.replace("{port}", str(port)).replace("{app}", str(self.app))
-        (self.etc / "servers-enabled" / f"{name}.conf").write_text(text)
+        directory.mkdir(exist_ok=True)
+        (directory / f"{name}.conf").write_text(text)
         return port
 
     # Running

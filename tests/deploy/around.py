@@ -12,7 +12,7 @@ from pathlib import Path
 from mixed_load import APP, MixedLoad
 from operator_session import CHECKOUT, Home
 from served import Log
-from waits import wait_until
+from waits import PATIENCE, wait_until
 
 DEPLOY = CHECKOUT / "deploy"
 DAEMON = "/usr/local/bin/skitaid"
@@ -112,19 +112,20 @@ class Program:
     def stop(self, number: signal.Signals) -> None:
         """It must end well, and all that it has started."""
         try:
-            wait_until(lambda: self._is_gone(number), f"the end of {self._process.args}")
-            code = self._process.returncode
+            wait_until(lambda: self._catches(number), f"{self._process.args} minds {number.name}")
+            self._process.send_signal(number)
+            code = self._process.wait(PATIENCE)
             self._log.close()
-        except AssertionError:
+        except (subprocess.TimeoutExpired, AssertionError):
             self._kill()
             raise
         assert code == 0, self._log.text()
 
-    def _is_gone(self, number: signal.Signals) -> bool:
-        """Told again and again: HAProxy's master does not hear it just after its start."""
-        if self._process.poll() is None:
-            self._process.send_signal(number)
-        return self._process.returncode is not None
+    def _catches(self, number: signal.Signals) -> bool:
+        """HAProxy says that it is up a moment before; a signal in between is lost. See proc(5)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        caught = int(status.split("SigCgt:", 1)[1].split(maxsplit=1)[0], 16)
+        return bool(caught >> (number - 1) & 1)
 
     def _kill(self) -> None:
         """With all that it has started."""

@@ -80,7 +80,9 @@ def test_a_fleet_beside_it_is_not_asked(home: Home) -> None:
     home.write_app("webapp.py")
     home.write_conf("api")
     assert home.run("start").code == 0
-    server = home.serve("web")
+    available = home.etc / "servers-available"  # the fleet would start one of servers-enabled
+    port = home.write_conf("web", directory=available)
+    server = home.start([*home.skitaid, "serve", "a/web"], "web", port)
     ran = home.run("stop", "web", "api")
     assert (ran.code, ran.err) == (0, "")
     assert server.process.poll() == 0
