@@ -30,7 +30,7 @@ from skitai.engine import Waiter
 from .admission import Admission
 from .handoff import Handoff
 from .lull import Lull
-from .runner import Runner, give_way
+from .runner import Runner
 from .slots import TICK, Slots
 
 log = logging.getLogger(__name__)
@@ -289,8 +289,6 @@ class HandlerThreads:
     def _work(self, runner: Runner) -> None:
         """The life of one thread."""
         self._current.runner = runner
-        if self.slots.adaptive:
-            give_way()
         while self._wait_for_job(runner):
             job, runner.job = runner.job, None
             while job is not None:
