@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Converter:
+
+class Converter(msgspec.Struct, frozen=True):
     """pattern: what the decoded text must look like; convert: text to value."""
 
     pattern: str

@@ -11,9 +11,10 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from skitai.converters import CONVERTERS, Converter
 from skitai.errors import RouteError
@@ -27,8 +28,7 @@ _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]+")  # a token, RFC 9110 section 
 _PARAMETER = re.compile(r"<(?:(?P<type>[^<>:]*):)?(?P<name>[^<>:]*)>")
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """What a handler accepts after `was`."""
 
     required: tuple[str, ...]  # in order
@@ -59,8 +59,7 @@ class Signature:
         return self.complaint([*taken, *named])
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One rule and its handler."""
 
     rule: str

@@ -6,8 +6,9 @@ packages' in the order in which they were added, and of one router the first reg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from skitai.app import Application
 from skitai.errors import HttpError
@@ -16,8 +17,7 @@ from skitai.package import Package
 from skitai.routing import METHODS, Route, Signature, name_of
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A handler for a request, and what is known of it."""
 
     app: Application
@@ -34,8 +34,7 @@ class Found:
         return name_of(self.route.handler)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A route, and the hooks around it."""
 
     route: Route

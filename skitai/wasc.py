@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
 
 from skitai.engine import Engine
 from skitai.errors import NameTaken
@@ -19,8 +20,7 @@ from skitai.session import Sessions
 from skitai.was import WAS
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """The server as the conf has it: `was.httpserver`."""
 
     name: str
@@ -31,7 +31,7 @@ class Server:
 
     def status(self) -> dict[str, Any]:
         """As names and values."""
-        return asdict(self)
+        return msgspec.structs.asdict(self)
 
 
 class Wasc:

@@ -12,9 +12,9 @@ import ipaddress
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,8 +34,7 @@ DAYS_OF_AUTHORITY = 3650
 BACKDATED = datetime.timedelta(hours=1)  # for clients whose clocks are slow
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(msgspec.Struct, frozen=True):
     """authority: the file that clients are to believe, and whether it is a new one."""
 
     file: Path
@@ -43,8 +42,7 @@ class Made:
     is_new_authority: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Authority:
+class _Authority(msgspec.Struct, frozen=True):
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
 import click
+import msgspec
 
 from skitaid.paths import Paths
 
@@ -15,8 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Directories:
+class Directories(msgspec.Struct, frozen=True):
     """The global options as given. Only verbs that need them look whether they exist."""
 
     etc: str | None

@@ -12,10 +12,11 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+import msgspec
 
 from skitaid import certs, conf_clusters, conf_identity, conf_routes, conf_values
 from skitaid.conf_keys import CERTIFICATION, GLOBAL, LIMIT_FIELDS, SERVER, Values, fill
@@ -36,8 +37,7 @@ _SECTIONS = ("server", "certification", "routes:line")
 _SERVERS = ("servers-enabled", "servers-available")  # below etc/skitaid
 
 
-@dataclass(frozen=True, slots=True)
-class FleetSettings:
+class FleetSettings(msgspec.Struct, frozen=True):
     """`[global]` of skitaid.conf."""
 
     home: Path  # absolute; relative paths in confs start here

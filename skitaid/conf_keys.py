@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from skitaid import conf_values as values
 from skitaid.conf_lines import Entry, Section
@@ -18,8 +19,7 @@ from skitaid.errors import Complaints, did_you_mean
 from skitaid.workers import settings as worker
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """One key of a section."""
 
     name: str
@@ -28,8 +28,7 @@ class Key:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(msgspec.Struct, frozen=True):
     """A section's keys, all of them: as written, or else the default."""
 
     line: int  # of the section; 0 if there is none

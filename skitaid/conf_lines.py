@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
+from msgspec import field
 
 from skitaid.errors import Complaints
 
@@ -41,8 +43,7 @@ class Line(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One `key = value`."""
 
     key: str
@@ -57,8 +58,7 @@ class Entry:
         return self.lines[0].text
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """`[name]` with distinct keys, or `[name:line]` with lines in order."""
 
     title: str  # what stands between the brackets

@@ -6,9 +6,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import psycopg
 
 from skitaid.embedded_postgres import USER, EmbeddedPostgres, free_port
@@ -21,8 +21,7 @@ CITIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Databases:
+class Databases(msgspec.Struct, frozen=True):
     """members: as a conf has them; () if there are none, and why_not says why."""
 
     members: tuple[str, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 EXIT_FAILED = 1
 EXIT_CONF = 2  # the same code that click gives a wrong command line
@@ -27,8 +28,7 @@ class ConfNotFound(SkitaidError):
     exit_code = EXIT_CONF
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(msgspec.Struct, frozen=True):
     """One mistake in a conf file."""
 
     where: str  # "web.conf:12", or "web.conf" when it is about the whole file

@@ -15,8 +15,9 @@ skitaid.conf.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from skitaid.conf import load_fleet
 from skitaid.errors import ConfNotFound, did_you_mean
@@ -27,8 +28,7 @@ _BELOW = ("", "skitaid", "etc/skitaid")
 _HELD = ("skitaid.conf", "servers-enabled", "servers-available")
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(msgspec.Struct, frozen=True):
     """The two directories, absolute; all other places follow from them."""
 
     etc: Path

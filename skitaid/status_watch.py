@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+import msgspec
+from msgspec import field
 from rich.console import Console, RenderableType
 from rich.live import Live
 
@@ -20,8 +21,7 @@ from skitaid.status_text import console, fleet_text
 EVERY = 1.0  # seconds between two looks
 
 
-@dataclass(slots=True)
-class Rates:
+class Rates(msgspec.Struct):
     """Requests per second between two looks. Pure; times are the caller's."""
 
     at: float = 0.0

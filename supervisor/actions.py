@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from skitaid.supervisor.control_records import Progress, Reply
 from skitaid.supervisor.settings import Settings
@@ -11,8 +11,7 @@ from skitaid.workers.control import Facts, FromMaster
 from skitaid.workers.standing import Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(msgspec.Struct, frozen=True):
     """Start the worker that the book has already entered under this serial."""
 
     serial: int
@@ -21,133 +20,114 @@ class Fork:
     standings: tuple[Standing, ...] = ()  # what an operator has said of members so far
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(msgspec.Struct, frozen=True):
     """Send a record down the worker's control pipe."""
 
     serial: int
     record: FromMaster
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(msgspec.Struct, frozen=True):
     """SIGKILL the worker: it was asked and had its time."""
 
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dump:
+class Dump(msgspec.Struct, frozen=True):
     """Have the worker write to the log what it is doing: it seems to hang."""
 
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class HandOver:
+class HandOver(msgspec.Struct, frozen=True):
     """Give whoever has asked what the workers have answered."""
 
     survey: Survey
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """Nobody waits for this answer of a worker any more."""
 
     serial: int
     survey: int
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """Read the slots of these workers."""
 
     ordinals: tuple[tuple[int, int], ...]  # serial, ordinal
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(msgspec.Struct, frozen=True):
     """All workers are ready for the first time: tell whoever waits for the start."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Reply to a request of the control socket."""
 
     ticket: int
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """Tell a caller of the control socket how far it is; its answer is to come."""
 
     ticket: int
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """Read the conf again, and bind its address if that is new."""
 
     ticket: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(msgspec.Struct, frozen=True):
     """Workers of this generation will be forked."""
 
     generation: int
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True):
     """No worker of this generation will be forked any more."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(msgspec.Struct, frozen=True):
     """Try in another process whether a restart would come up."""
 
 
-@dataclass(frozen=True, slots=True)
-class KillTrial:
+class KillTrial(msgspec.Struct, frozen=True):
     """It takes too long, or nobody wants to know any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Become:
+class Become(msgspec.Struct, frozen=True):
     """Let another program take this one's place, once all that has happened is handled."""
 
     tickets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(msgspec.Struct, frozen=True):
     """Write to the server's log."""
 
     level: int  # of the logging module
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReopenLog:
+class ReopenLog(msgspec.Struct, frozen=True):
     """The master's own log was moved away: write to a new one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bury:
+class Bury(msgspec.Struct, frozen=True):
     """Wait for the dead who are not ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """All workers are gone: leave the loop."""
 
     code: int

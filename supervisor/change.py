@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
+from msgspec import field
 
 
-@dataclass(slots=True)
-class Change:
+class Change(msgspec.Struct):
     """Begun by a reload or a restart; over when no worker of an older generation is left."""
 
     what: str  # "reload" or "restart", for messages
@@ -15,8 +15,7 @@ class Change:
     told: str = ""  # the progress that those who wait were told last
 
 
-@dataclass(frozen=True, slots=True)
-class LastChange:
+class LastChange(msgspec.Struct, frozen=True):
     """One that is over. error: why it was abandoned, "" if it was not."""
 
     at: float  # monotonic

@@ -8,8 +8,9 @@ book forgets the child.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class State(Enum):
@@ -29,8 +30,7 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
-@dataclass(slots=True)
-class Child:
+class Child(msgspec.Struct):
     """A living worker. Times are of the master's monotonic clock, in seconds."""
 
     serial: int  # never given twice in one master's life

@@ -6,7 +6,7 @@ pid would not do: it is unknown until the fork, and the kernel gives it out agai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from skitaid.supervisor.control_records import Request
 from skitaid.supervisor.settings import Settings
@@ -14,85 +14,73 @@ from skitaid.workers.control import Question, Wish, WishForMember
 from skitaid.workers.member_report import MemberReport
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """The socket is bound and the loop begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimePassed(msgspec.Struct, frozen=True):
     """The deadline that was asked for is reached, or something woke the loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChildDied:
+class ChildDied(msgspec.Struct, frozen=True):
     """Some child has died, of ours or not; of ours there is an event that says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forked:
+class Forked(msgspec.Struct, frozen=True):
     """The fork that was decided has happened; the worker is importing its apps."""
 
     serial: int
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class ForkFailed:
+class ForkFailed(msgspec.Struct, frozen=True):
     """The kernel refused the fork (no memory, too many processes)."""
 
     serial: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
+class WorkerReady(msgspec.Struct, frozen=True):
     """The worker accepts connections."""
 
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerBootFailed:
+class WorkerBootFailed(msgspec.Struct, frozen=True):
     """An app does not import; the worker is leaving."""
 
     serial: int
     reason: str  # the traceback, or one sentence
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDraining:
+class WorkerDraining(msgspec.Struct, frozen=True):
     """The worker has heard `Retire` and finishes what it has."""
 
     serial: int
     in_flight: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerWantsRestart:
+class WorkerWantsRestart(msgspec.Struct, frozen=True):
     """The worker asks for another in its place."""
 
     serial: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerWantsShutdown:
+class WorkerWantsShutdown(msgspec.Struct, frozen=True):
     """An app of the worker asks for the end of the whole server."""
 
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorWishes:
+class OperatorWishes(msgspec.Struct, frozen=True):
     """Somebody who is let in wants something done, by the status page that a worker serves."""
 
     serial: int
     wish: Wish | WishForMember
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerAsks:
+class WorkerAsks(msgspec.Struct, frozen=True):
     """A worker wants to know something of all workers."""
 
     serial: int
@@ -100,16 +88,14 @@ class WorkerAsks:
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerTold:
+class WorkerTold(msgspec.Struct, frozen=True):
     """A worker has answered a survey; see `control.Told`."""
 
     serial: int
     survey: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerMembers:
+class WorkerMembers(msgspec.Struct, frozen=True):
     """The worker tells how members of a cluster are."""
 
     serial: int
@@ -118,86 +104,75 @@ class WorkerMembers:
     members: list[MemberReport]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerHungUp:
+class WorkerHungUp(msgspec.Struct, frozen=True):
     """The worker's end of the control pipe is closed: it is dying, or can be told nothing."""
 
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDied:
+class WorkerDied(msgspec.Struct, frozen=True):
     """The worker is gone and reaped."""
 
     serial: int
     exit_code: int  # as of subprocess: negative is the signal that killed it
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadWanted:
+class ReloadWanted(msgspec.Struct, frozen=True):
     """Somebody wants conf and apps to be read again."""
 
     cause: str  # who said so, for the log: "SIGHUP"
     ticket: int | None = None  # of the control socket
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """The conf was read and its address is bound."""
 
     settings: Settings
     ticket: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class LoadFailed:
+class LoadFailed(msgspec.Struct, frozen=True):
     """The conf has mistakes, or its address cannot be bound."""
 
     reason: str
     ticket: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RestartWanted:
+class RestartWanted(msgspec.Struct, frozen=True):
     """Somebody wants another program, maybe of another version, in the place of this one."""
 
     cause: str
     ticket: int | None = None  # of the control socket
 
 
-@dataclass(frozen=True, slots=True)
-class TrialEnded:
+class TrialEnded(msgspec.Struct, frozen=True):
     """The process that tried whether a restart would come up has ended."""
 
     exit_code: int  # 0: it would
     text: str  # what it wrote
 
 
-@dataclass(frozen=True, slots=True)
-class ConfBroken:
+class ConfBroken(msgspec.Struct, frozen=True):
     """It was good when a restart was tried, and no more when the next program has read it."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BecameNothing:
+class BecameNothing(msgspec.Struct, frozen=True):
     """The kernel would not run the other program."""
 
     reason: str
     tickets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CountWanted:
+class CountWanted(msgspec.Struct, frozen=True):
     """Somebody wants so many workers more, or less."""
 
     by: int
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(msgspec.Struct, frozen=True):
     """What a worker has written into its slot."""
 
     serial: int
@@ -206,30 +181,26 @@ class Figures:
     in_flight: int  # requests
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(msgspec.Struct, frozen=True):
     """The slots were read."""
 
     figures: tuple[Figures, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogsMoved:
+class LogsMoved(msgspec.Struct, frozen=True):
     """Somebody has moved the log files away: write to new ones."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopWanted:
+class StopWanted(msgspec.Struct, frozen=True):
     """Somebody wants the server to end."""
 
     graceful: bool  # finish what is in flight first
     cause: str  # who said so, for the log: "SIGTERM"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A request came over the control socket; its reply carries the same ticket."""
 
     ticket: int

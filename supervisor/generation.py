@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from skitaid.supervisor.settings import Settings
 
 
-@dataclass(slots=True)
-class Generation:
+class Generation(msgspec.Struct):
     """What a worker is forked with."""
 
     number: int  # 1 is what the server was started with; never given twice

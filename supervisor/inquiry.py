@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
+from msgspec import field
 
 from skitaid.workers.member_report import MemberReport
 
 
-@dataclass(slots=True)
-class Inquiry:
+class Inquiry(msgspec.Struct):
     """until: of the master's clock; then it is answered with what is there."""
 
     asked: set[int]  # serials of the workers that were asked

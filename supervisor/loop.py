@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from skitaid.supervisor.waiting import E, Waiter
 
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True)
-class Loop(Generic[E, A]):
+class Loop(msgspec.Struct, Generic[E, A], frozen=True):
     """The four parts, and how they follow each other. Runs in the main thread."""
 
     waiter: Waiter[E]

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import socket
-from dataclasses import dataclass, field
 from itertools import chain
+
+import msgspec
+from msgspec import field
 
 from skitaid.supervisor.listeners import CannotListen, let_go, listen
 from skitaid.supervisor.overlap import mute, unshare
@@ -27,8 +29,7 @@ Address = tuple[str, int]
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Nurseries:
+class Nurseries(msgspec.Struct):
     """Of one master."""
 
     run_worker: RunWorker

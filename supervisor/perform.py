@@ -12,7 +12,6 @@ import signal
 import socket
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
@@ -342,8 +341,7 @@ class Performer:
         pipe.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
+class _Answers(msgspec.Struct, frozen=True):
     """Those that are held, for a worker that is forked meanwhile: they are not for it."""
 
     held: dict[tuple[int, int], list[int]]

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import pwd
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """A user, by name for the groups that he is in, and the group of what he makes."""
 
     user: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from skitaid.supervisor.privileges import Identity
 from skitaid.workers import settings as worker
@@ -12,8 +12,7 @@ class CannotLoad(Exception):
     """The conf cannot be read again. The message is for the operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """One server of the fleet."""
 
     name: str

@@ -16,8 +16,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn, Protocol
+
+import msgspec
 
 from skitaid.supervisor import log as process_log
 from skitaid.supervisor.exit_code import EXIT_CRASHED
@@ -46,16 +48,14 @@ class Closeable(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(msgspec.Struct, frozen=True):
     """A worker as the master holds it."""
 
     process: Pidfd
     control: socket.socket  # the master's end of the pipe
 
 
-@dataclass(frozen=True, slots=True)
-class Nursery:
+class Nursery(msgspec.Struct, frozen=True):
     """All that is the same for every worker of a master."""
 
     run_worker: RunWorker

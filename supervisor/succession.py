@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from skitaid.supervisor import legacy
 from skitaid.supervisor.legacy import Legacy
 from skitaid.supervisor.signals import Signals
 
 
-@dataclass(frozen=True, slots=True)
-class Succession:
+class Succession(msgspec.Struct, frozen=True):
     """How this server is run again."""
 
     trial: Callable[[list[tuple[str, int]]], list[str]]  # command; it may not bind these

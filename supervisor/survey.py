@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
+from msgspec import field
 
 from skitaid.workers.control import BY_SIGNAL, Question, Stacks
 
 PATIENCE = 1.0  # seconds that whoever asks waits for a worker that hangs
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(msgspec.Struct, frozen=True):
     """A worker, or, with serial 0, a caller of the control socket. ticket: the asker's own."""
 
     serial: int
     ticket: int
 
 
-@dataclass(slots=True)
-class Survey:
+class Survey(msgspec.Struct):
     """Over when nobody is waited for any more."""
 
     number: int

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(slots=True)
-class Trying:
+class Trying(msgspec.Struct):
     """Whether a restart would come up."""
 
     kill_at: float | None  # when it takes too long; None when it was killed

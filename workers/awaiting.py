@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from skitai.engine import Waiter
 
@@ -67,8 +68,7 @@ class Awaited:
         self._threads.landed(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(msgspec.Struct, frozen=True):
     """What the coroutine returned, or raised."""
 
     value: Any

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import add, sub
+
+import msgspec
 
 # Seconds: the upper bounds; what is above the last one has a bucket of its own.
 BOUNDS = tuple(
@@ -33,8 +34,7 @@ def bucket(seconds: float) -> int:
     return bisect_left(BOUNDS, seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """A row as it was read, or the sum of several."""
 
     cells: Sequence[int]

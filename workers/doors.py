@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Doors:
+class Doors(msgspec.Struct, frozen=True):
     """The same for all workers of one generation.
 
     listener: bound, shared with the other workers; it listens when one is ready, if not before.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from skitai import rcache
 from skitai.engine import Bundle, Call, DatabaseMembers, DatabaseServer, Held, Wish
@@ -135,8 +136,7 @@ class WorkerEngine:
             self._handoff.post(_Act(act, call))
 
 
-@dataclass(slots=True)
-class _Gate:
+class _Gate(msgspec.Struct):
     """An async handler that waits."""
 
     future: asyncio.Future[None]
@@ -146,8 +146,7 @@ class _Gate:
             self.future.set_result(None)
 
 
-@dataclass(slots=True)
-class _Act:
+class _Act(msgspec.Struct):
     act: Callable[[Call], None]
     call: Call
 
@@ -155,8 +154,7 @@ class _Act:
         self.act(self.call)
 
 
-@dataclass(slots=True)
-class _LetGo:
+class _LetGo(msgspec.Struct):
     held: PgSession
     why: str
 
@@ -164,8 +162,7 @@ class _LetGo:
         self.held.let_go(self.why)
 
 
-@dataclass(slots=True)
-class _Tell:
+class _Tell(msgspec.Struct):
     tell: Callable[[control.FromWorker], None]
     record: control.FromWorker
 

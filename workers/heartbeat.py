@@ -13,7 +13,8 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from .scoreboard import Field, Slot
 
@@ -25,8 +26,7 @@ log = logging.getLogger(__name__)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True, slots=True)
-class Handlers:
+class Handlers(msgspec.Struct, frozen=True):
     """What the handlers of a worker are doing, each number of now."""
 
     running: int  # hold a run slot

@@ -14,9 +14,10 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from types import CodeType, CoroutineType, FrameType
 from typing import Any
+
+import msgspec
 
 from skitai.engine import Bundle, Call
 from skitai.request import Request
@@ -40,8 +41,7 @@ _WAIT: dict[CodeType, str] = {  # and the local variable that holds the call
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AtWork:
+class AtWork(msgspec.Struct, frozen=True):
     """A request that has come to its handler."""
 
     request: Request
@@ -82,8 +82,7 @@ def at_work(tasks: Iterable[asyncio.Task[None]]) -> list[AtWork]:
     return [each for each in found if each is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class InHand:
+class InHand(msgspec.Struct, frozen=True):
     """A request in hand, told in words. state: "queued", "running", "waiting" or "on the loop"."""
 
     age: float  # seconds

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -83,8 +82,7 @@ class Series:
             self.seconds = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A piece of the last quarter of an hour. number: it begins at number * EVERY, monotonic."""
 
     number: int

@@ -22,8 +22,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from skitai.engine import Waiter
 
@@ -69,8 +70,7 @@ class Waitable(Protocol):
         """Nobody may wait for it any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """Where everybody is at one moment; every thread is idle, parked, or holds a run slot."""
 
     threads: int
@@ -398,8 +398,7 @@ class HandlerThreads:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Retry:
+class _Retry(msgspec.Struct, frozen=True):
     """A job waits for a thread that could not be started, and perhaps there is no other."""
 
     loop: asyncio.AbstractEventLoop

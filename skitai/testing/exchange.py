@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from skitai import serialize
 from skitai.engine import Ask, Reply
@@ -35,8 +36,7 @@ FAILURES = (RpcFault, HttpError, SqlError, ConnectionError, TimeoutError)
 BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A server that is asked, and what comes of it.
 
         Member(["Requiem"], latency=5.0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import field
 
 from skitai import address
 from skitai.engine import (
@@ -88,8 +90,7 @@ class Web:
         )
 
 
-@dataclass(slots=True)
-class Script:
+class Script(msgspec.Struct):
     """All that one client's app may ask. clusters, databases: by name."""
 
     clusters: dict[str, Cluster] = field(default_factory=dict)

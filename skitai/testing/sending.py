@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, TypedDict
 from urllib.parse import quote, urljoin
+
+import msgspec
 
 from skitai.caller import Caller
 from skitai.errors import WrongUse
@@ -46,8 +47,7 @@ class BodyOptions(Options, total=False):
     files: Files
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(msgspec.Struct, frozen=True):
     """One request. url: path and query, percent-encoded."""
 
     method: str
@@ -100,12 +100,12 @@ class Sending:
                 f"{self.url} leads to {url}, which is not this app; leave follow off, and look at"
                 ' reply.headers["Location"]'
             )
-        there = replace(self, url=encoded(url.removeprefix(_ORIGIN)))
+        there = msgspec.structs.replace(self, url=encoded(url.removeprefix(_ORIGIN)))
         is_get_now = status == 303 or (status in (301, 302) and self.method == "POST")
         if not is_get_now or self.method in ("GET", "HEAD"):
             return there
         headers = {n: v for n, v in self.headers.items() if n.lower() != "content-type"}
-        return replace(there, method="GET", headers=headers, data=None, options={})
+        return msgspec.structs.replace(there, method="GET", headers=headers, data=None, options={})
 
 
 def encoded(path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,8 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One call of a batch, or the only one."""
 
     method: str
@@ -34,16 +32,14 @@ class Request:
     is_notification: bool  # no id: the caller wants no answer
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
+class Invalid(msgspec.Struct, frozen=True):
     """An entry that is no request; `id` is the caller's if it could be read."""
 
     reason: str
     id: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A whole body: one entry, or a batch of at least one."""
 
     entries: tuple[Request | Invalid, ...]

@@ -3,52 +3,46 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+
+import msgspec
 
 from skitaid.fleet.records import FleetStatus, Reply
 from skitaid.supervisor.actions import Bury, Exit, Log
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(msgspec.Struct, frozen=True):
     """Run the master of a server."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """Send a signal to the master of a server."""
 
     name: str
     number: signal.Signals
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """Read servers-enabled; `ConfsSeen` is what comes of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFleetConf:
+class ReadFleetConf(msgspec.Struct, frozen=True):
     """Read skitaid.conf again, for the servers that are started from now on."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReopenLog:
+class ReopenLog(msgspec.Struct, frozen=True):
     """Write the fleet's own log to a file of that name again."""
 
 
-@dataclass(frozen=True, slots=True)
-class FleetAnswer:
+class FleetAnswer(msgspec.Struct, frozen=True):
     """Reply to a request of the control socket."""
 
     ticket: int
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """Every server has come up or failed to: tell whoever waits for the start."""
 
     status: FleetStatus

@@ -7,8 +7,9 @@ log line. Times are seconds of one monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from skitaid.fleet.records import FailureReport, FleetStatus, ServerReport
 from skitaid.fleet.server import Failure, Server, State
@@ -32,8 +33,7 @@ LOOK_WITHIN = 2.0  # seconds after the first news, even if there is no quiet
 TURN = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Somebody who wants to hear when these servers have settled."""
 
     ticket: int

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from skitaid.fleet.records import Request
 from skitaid.supervisor.events import ChildDied, StopWanted, TimePassed
 
 
-@dataclass(frozen=True, slots=True)
-class ConfSeen:
+class ConfSeen(msgspec.Struct, frozen=True):
     """A conf as it stands in servers-enabled now."""
 
     name: str
@@ -17,27 +16,23 @@ class ConfSeen:
     complaints: str = ""  # its mistakes, a line for each; "" is a good conf
 
 
-@dataclass(frozen=True, slots=True)
-class FleetStarted:
+class FleetStarted(msgspec.Struct, frozen=True):
     """The loop begins, with these confs enabled."""
 
     confs: tuple[ConfSeen, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfsTouched:
+class ConfsTouched(msgspec.Struct, frozen=True):
     """Something happened in or around servers-enabled, and more may follow at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfsSeen:
+class ConfsSeen(msgspec.Struct, frozen=True):
     """The answer to `Look`: all enabled confs, by name."""
 
     confs: tuple[ConfSeen, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MasterSpawned:
+class MasterSpawned(msgspec.Struct, frozen=True):
     """A master process runs; it is reading its conf."""
 
     name: str
@@ -46,23 +41,20 @@ class MasterSpawned:
     digest: str  # of the conf just before
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnFailed:
+class SpawnFailed(msgspec.Struct, frozen=True):
     """The program could not be run at all."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MasterReady:
+class MasterReady(msgspec.Struct, frozen=True):
     """All workers of the server are ready."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class MasterDied:
+class MasterDied(msgspec.Struct, frozen=True):
     """The master is gone and reaped."""
 
     name: str
@@ -70,29 +62,25 @@ class MasterDied:
     log_to: int  # bytes of its log by then
 
 
-@dataclass(frozen=True, slots=True)
-class ReadWanted:
+class ReadWanted(msgspec.Struct, frozen=True):
     """Somebody wants skitaid.conf and servers-enabled read again."""
 
     cause: str  # who said so, for the log: "SIGHUP"
 
 
-@dataclass(frozen=True, slots=True)
-class RotateWanted:
+class RotateWanted(msgspec.Struct, frozen=True):
     """Somebody has moved the logs away and wants new files."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class MeaninglessSignal:
+class MeaninglessSignal(msgspec.Struct, frozen=True):
     """A signal that says something to a master, but nothing to the fleet."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class FleetAsked:
+class FleetAsked(msgspec.Struct, frozen=True):
     """A request came over the control socket; its reply carries the same ticket."""
 
     ticket: int

@@ -11,7 +11,6 @@ import logging
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -58,8 +57,7 @@ READY_MAX = 4096  # bytes of the line that a master writes when it is ready
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Master:
+class Master(msgspec.Struct):
     """A master process as the fleet holds it."""
 
     process: subprocess.Popen[bytes]

@@ -10,8 +10,10 @@ A master that ends with exit code 0 leaves the server STOPPED.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
+from msgspec import field
 
 from skitaid.supervisor.backoff import Backoff
 
@@ -37,8 +39,7 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why a master is no more, and where its log tells of it."""
 
     why: str  # "master left with exit code 1"
@@ -47,8 +48,7 @@ class Failure:
     log_to: int  # and after; nothing was written if they are equal
 
 
-@dataclass(slots=True)
-class Server:
+class Server(msgspec.Struct):
     """Times are of the fleet's monotonic clock, in seconds."""
 
     name: str

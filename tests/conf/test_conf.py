@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from certificates import certificate_and_key
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from skitaid import conf_keys
 from skitaid.conf import SAMPLE_SECRETS, FleetSettings, load_fleet, load_server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from imagined import ImaginedMaster
 
@@ -19,7 +20,7 @@ NOW = 1_700_000_000.0  # what the imagined master takes its first moment for
 def with_certificates(settings: Settings, *left: float) -> Settings:
     """left: seconds that each of them is good for."""
     tls = Tls(tuple(Certificate("a.pem", ("a.example",), NOW + each, "", "") for each in left))
-    return replace(settings, worker=replace(settings.worker, tls=tls))
+    return msgspec.structs.replace(settings, worker=replace(settings.worker, tls=tls))
 
 
 def serving(*left: float) -> tuple[ImaginedMaster, list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 from imagined import ImaginedMaster, settings
@@ -207,7 +205,7 @@ def test_settings_that_another_version_has_left_are_none() -> None:
     far = worker.HttpCluster("far", (worker.Member("far", 80),), False, "p2c", "web.conf:12")
     tls = worker.Tls((worker.Certificate("/srv/web.pem", ("a.example",), 2e9, "pem", "key"),))
     inner = worker.Settings("web", routes, http_clusters={"far": far}, tls=tls)
-    ours = replace(settings(identity=Identity("www", 33, 33, "/")), worker=inner)
+    ours = msgspec.structs.replace(settings(identity=Identity("www", 33, 33, "/")), worker=inner)
     for left, found in ((b'{"name": "web"}', None), (msgspec.json.encode(ours), ours)):
         assert settings_of(legacy_with(left)) == found
 

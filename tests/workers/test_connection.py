@@ -6,10 +6,10 @@ import asyncio
 import gc
 import socket
 import weakref
-from dataclasses import replace
 
 import pytest
 from fake_client import FakeClient, FakeLoop
+from msgspec.structs import replace
 
 from skitaid.workers.settings import Limits
 from skitaid.workers.web.connection import FRESH, LINGER, PIPELINE_MAX, QUIET, WRITE_HIGH

@@ -6,10 +6,11 @@ The bad ones are the shapes of request smuggling (RFC 9112 section 11.2) and of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from fake_client import FakeClient
+from msgspec.structs import replace
 
 from skitaid.workers.settings import Limits
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from forms import BOUNDARY, Entries, File, encoded, part
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from skitaid.workers.settings import Limits
 from skitaid.workers.web.framing import Refusal

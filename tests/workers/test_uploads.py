@@ -11,13 +11,13 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from fake_client import FakeClient, FakeLoop
 from forms import BOUNDARY, KIND, Entries, File, encoded, part
+from msgspec.structs import replace
 
 from skitai.request import Request
 from skitai.upload import UploadedFile

@@ -7,7 +7,8 @@ drained member does is what somebody wanted, so it is not here; that nobody is l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from . import wording
 from .document import Cluster, Status
@@ -19,8 +20,7 @@ EXPIRES_SOON = 14 * 86400.0  # seconds, for a certificate
 EXPIRES_VERY_SOON = 3 * 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """level: "bad" if clients notice it, else "warn". place: an id of the page."""
 
     level: str

@@ -21,8 +21,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+
+import msgspec
 
 from skitai.request import Request
 from skitaid.workers.settings import Admin
@@ -46,8 +47,7 @@ _OF_PROXIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """What to answer, and after how many seconds. why: for the log; "" is not worth a line."""
 
     status: int
@@ -57,8 +57,7 @@ class Refused:
     fields: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True)
-class _Failures:
+class _Failures(msgspec.Struct):
     """Of one address."""
 
     count: int

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from . import wording
 from .document import History
@@ -18,8 +19,7 @@ WIDTH, HEIGHT = 600, 100
 Values = Sequence[float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """name: in the legend. style: its class, which gives it a colour and dashes."""
 
     name: str
@@ -29,8 +29,7 @@ class Line:
     now: str  # the last value
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(msgspec.Struct, frozen=True):
     """summary: what a reader who does not see it is told."""
 
     name: str

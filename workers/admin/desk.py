@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -38,8 +37,7 @@ from .slow import Slow
 from .status import StatusOf
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(msgspec.Struct, frozen=True):
     """What is looked at.
 
     apps: by the file of their route. registered: what the objects say that apps have registered.

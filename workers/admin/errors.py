@@ -9,8 +9,9 @@ code, for an exception of the same kind that was raised by the same line.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from types import TracebackType
+
+import msgspec
 
 from .document import Failure
 
@@ -20,8 +21,7 @@ TEXT_MAX = 20_000  # characters of a message, and of the end of a traceback
 Alike = tuple[object, ...]
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(msgspec.Struct):
     first: float
     count: int
     last: Failure

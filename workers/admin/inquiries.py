@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 from skitaid.workers import control
 
 PATIENCE = 2.0  # seconds for the master, which itself is patient with workers for one
 
 
-@dataclass(slots=True)
-class Answers:
+class Answers(msgspec.Struct):
     """facts: what the master knows; None: it has not answered. told: by ordinal.
 
     silent: ordinals of those who have not answered in time.

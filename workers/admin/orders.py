@@ -6,15 +6,14 @@ get many more of them than before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from skitaid.workers.standing import State
 
 from .document import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """what: a key of `KINDS`. cluster, node: of a member; "" for orders to the server."""
 
     what: str
@@ -36,8 +35,7 @@ class Order:
         return f"{self.what} {self.whom}" if self.cluster else KINDS[self.what].label.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """label: of the button that does it. question, consequence: before it is done; "" is not asked.
 
     done: what the page says afterwards. Where a member is meant, `{}` stands for it.

@@ -7,7 +7,6 @@ requests. All of it is in status.json, and all routes on a page of their own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -28,8 +27,7 @@ FINDINGS_MAX = 12
 _PHASES = ("arrival", "queue", "running", "waiting", "response")
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(msgspec.Struct, frozen=True):
     """A figure that is read first."""
 
     name: str
@@ -37,8 +35,7 @@ class Tile:
     more: str
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(msgspec.Struct, frozen=True):
     """Of a slow request. start, width: in percent of its bar."""
 
     name: str

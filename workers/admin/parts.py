@@ -8,7 +8,9 @@ of tables the cells that differ are: each is a line of its own in the templates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 ROWS = "\0rows\0"  # stands in a frame where the rows go; no text of a page has a NUL
 
@@ -16,8 +18,7 @@ CELL = ("<td>", "<td ", "<th>", "<th ")  # what such a line begins with
 _CELL_END = ("</td>", "</th>")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """frame: HTML, with `ROWS` in it if there may be rows. rows: HTML by id."""
 
     frame: str

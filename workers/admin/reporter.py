@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from skitai.app import Application
 from skitaid.workers.clients.cluster import Cluster as ClusterAtWork
@@ -23,8 +24,7 @@ from .report import ClusterReport, WorkerReport
 from .slow import Slow
 
 
-@dataclass(frozen=True, slots=True)
-class Reporter:
+class Reporter(msgspec.Struct, frozen=True):
     """Of one worker. apps: by the file of their route; failure_of: why it does not import."""
 
     ordinal: int

@@ -14,7 +14,6 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, TypeVar
 
@@ -38,8 +37,7 @@ _T = TypeVar("_T")
 _PARTS = ("skitai", "uvloop", "httptools", "msgspec", "cryptography", "jinja2", "psycopg")
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """What is known at one moment: the material of the document, and of the metrics."""
 
     facts: control.Facts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add, attrgetter
+
+import msgspec
 
 from skitaid.workers.buckets import NOTHING, Counts
 from skitaid.workers.control import Facts, WorkerFacts
@@ -30,8 +31,7 @@ _STATES = ("disabled", "drained", "down", "ejected", "up")
 Totals = Mapping[Key, Counts]
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(msgspec.Struct, frozen=True):
     """What all workers have counted together."""
 
     totals: Totals

@@ -20,9 +20,10 @@ import math
 import random
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
+
+import msgspec
 
 DECAY = 0.3  # of the newest latency in the moving average
 UNKNOWN_LATENCY = 0.001  # seconds: an unknown member is worth a try. Nobody counts as faster,
@@ -36,8 +37,7 @@ SILENCE_FACTOR = 5.0  # times its usual latency
 _MASK = 2**64 - 1
 
 
-@dataclass(slots=True)
-class Load:
+class Load(msgspec.Struct):
     """What the balancer knows of one member."""
 
     weight: int = 1

@@ -14,8 +14,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
+from msgspec import field
 
 from skitaid.workers.ledger import Series
 from skitaid.workers.standing import Standing, State
@@ -39,8 +41,7 @@ PANIC = 0.5
 CUT = "was disabled by an operator"  # what is said of calls to such a member, behind its name
 
 
-@dataclass(slots=True, eq=False)
-class ClusterMember:
+class ClusterMember(msgspec.Struct, eq=False):
     """One member: its connections, its load, its health.
 
     cluster: the name of its section; "" for a server named by a URL, which is asked in any case

@@ -11,8 +11,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from .names import Names, Place
 from .proxy import Proxy
@@ -22,8 +23,7 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)  # what the connection is made for
 _ANSWER_MAX = 16 * 1024  # bytes of what a proxy answers to CONNECT
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """Where to connect: host and port, or a unix socket; directly or by a proxy.
 
     at: one of the host's IP addresses, if it is to be that one; requests and certificates go by

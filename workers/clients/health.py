@@ -18,7 +18,7 @@ they find it up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 FAILURES = 3  # in a row; Finagle and Envoy wait for 5, nginx for 1
 FIRST = 1.0  # seconds
@@ -26,8 +26,7 @@ LONGEST = 60.0  # seconds; what the original Skitai always waited
 SPREAD = 0.25  # of the time, up or down
 
 
-@dataclass(slots=True)
-class Health:
+class Health(msgspec.Struct):
     """The book of one member, as one worker sees it."""
 
     failures: int = 0  # in a row

@@ -17,15 +17,16 @@ becomes free first, a new or a used one, goes to whoever has waited longest.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import field
 
 C = TypeVar("C")  # a connection
 W = TypeVar("W")  # someone who wants one
 
 
-@dataclass(slots=True)
-class Pool(Generic[C, W]):
+class Pool(msgspec.Struct, Generic[C, W]):
     """cap: connections at the most, in whatever state. pace: of these, being opened at one time."""
 
     cap: int

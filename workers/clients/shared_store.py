@@ -15,7 +15,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -177,8 +176,7 @@ class SharedStore:
         return self._prefix + hashlib.sha256(_encode(key)).hexdigest().encode()
 
 
-@dataclass(frozen=True, slots=True)
-class _Spawn:
+class _Spawn(msgspec.Struct, frozen=True):
     store: SharedStore
     act: Callable[..., Coroutine[Any, Any, Any]]
     args: tuple[Any, ...]

@@ -9,13 +9,13 @@ is one connection too many, not a wrong one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 SLACK = 8  # one connection in so many above the least loaded sibling is no reason to decline
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """What a worker has to do.
 
     connections: open client connections. in_flight: requests it has and has not answered.

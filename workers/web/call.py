@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
+
+import msgspec
 
 from skitai import handling, rpc
 from skitai.pages import error_page
@@ -32,8 +33,7 @@ _SIMPLE = HTML.encode("ascii")
 StartStream = Callable[[ClientConnection, Request, str, Stream, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What all calls of a worker share. start_stream: called on the loop."""
 
     wasc: Wasc

@@ -8,7 +8,9 @@ changed a moment ago is not taken in, as it could change again without another s
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 from .representation import Representation
 from .static import Stamp
@@ -19,8 +21,7 @@ OVERHEAD = 1024  # bytes that an entry costs besides its bodies, roughly
 Offers = dict[str, Stamp | None]  # by content coding: its file's stamp, None if made on the fly
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """A file, or a coding of it, in memory."""
 
     representation: Representation
@@ -33,8 +34,7 @@ class Page:
         return cls(representation, body, lines)
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """A file with what there is of it."""
 
     stamp: Stamp

@@ -16,8 +16,10 @@ mount and each entry found beforehand is whole by itself, the old one or the new
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec import field
 
 from skitai.app import Application
 from skitai.errors import RpcFault
@@ -29,15 +31,13 @@ from skitaid.workers.settings import AppRoute, ClusterRoute, StaticRoute
 from skitaid.workers.settings import Route as ConfRoute
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(msgspec.Struct, frozen=True):
     """It answers at another path: that of a mount that is like a directory, or of a rule."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(msgspec.Struct, frozen=True):
     """The path belongs to an app that has no rule for it, or none for the method."""
 
     app: Application
@@ -46,16 +46,14 @@ class Missed:
     methods: frozenset[str]  # that it has rules for; none: not for any
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The path belongs to an app that was changed and does not come up."""
 
     sentence: str  # where, and what is wrong
     page: bytes  # the same with the traceback
 
 
-@dataclass(frozen=True, slots=True)
-class Proxied:
+class Proxied(msgspec.Struct, frozen=True):
     """The path belongs to a cluster.
 
     base: the route's prefix, without trailing slash. series: where its requests are counted.
@@ -66,16 +64,14 @@ class Proxied:
     series: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Below:
+class Below(msgspec.Struct, frozen=True):
     """A directory that may have a file for the path; `rest` is the path within it."""
 
     directory: str
     rest: str  # starts with "/", or is "" for the bare prefix
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
+class _Mount(msgspec.Struct, frozen=True):
     base: str  # without trailing slash: "" for the root
     is_directory_like: bool
     proxied: Proxied | None = None
@@ -136,7 +132,7 @@ class Mounts:
     def _serve(self, file: str, app: Application) -> None:
         table = Table(app)
         self._mounts = [
-            replace(
+            msgspec.structs.replace(
                 mount,
                 served=(app, table),
                 failed=None,
@@ -153,7 +149,8 @@ class Mounts:
 
     def _set(self, file: str, **values: Any) -> None:
         self._mounts = [
-            replace(mount, **values) if mount.file == file else mount for mount in self._mounts
+            msgspec.structs.replace(mount, **values) if mount.file == file else mount
+            for mount in self._mounts
         ]
 
     def _find_exact(self) -> dict[str, Found]:

@@ -12,7 +12,8 @@ import logging
 import os
 import stat
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from skitai import media_types
 
@@ -29,8 +30,7 @@ SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
+class OpenFile(msgspec.Struct, frozen=True):
     """What is needed to send a file, and to keep it."""
 
     path: str  # of the file, without the suffix of a neighbour

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection
-from dataclasses import replace
 from hashlib import blake2b
+
+from msgspec.structs import replace
 
 from skitai.cookie import pairs
 from skitai.request import Request

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from email.utils import formatdate
+
+import msgspec
 
 from skitai.pages import error_page
 from skitai.request import Request
@@ -14,8 +15,7 @@ from . import conditions, ranges
 from .ranges import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Representation:
+class Representation(msgspec.Struct, frozen=True):
     """A file as it is, or in a content coding: its fields, known before its bytes are."""
 
     etag: bytes
@@ -25,8 +25,7 @@ class Representation:
     kept: bytes  # those of them that a 304 repeats (section 15.4.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """A response."""
 
     status: int

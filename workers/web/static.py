@@ -10,8 +10,9 @@ from __future__ import annotations
 import io
 import os
 import stat
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 INDEXES = ("index.htm", "index.html")
 
@@ -25,8 +26,7 @@ class Candidate(NamedTuple):
     status: os.stat_result
 
 
-@dataclass(frozen=True, slots=True)
-class IndexBelow:
+class IndexBelow(msgspec.Struct, frozen=True):
     """The path is a directory with an index file, but lacks the slash: redirect to it."""
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from skitai.request import Request
 
 from . import reply
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """data: as it is sent. length: what it promises, None for nothing."""
 
     data: bytes

@@ -15,8 +15,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from skitai.request import Request
 from skitai.upload import Upload
@@ -195,8 +196,7 @@ class UploadBody:
         request.upload = Upload(self._files.parts, deletion.post)
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(msgspec.Struct, frozen=True):
     """The files of an upload are no longer wanted. It holds nothing that holds the upload."""
 
     uploads: Uploads
