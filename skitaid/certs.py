@@ -5,6 +5,8 @@ OpenSSL says in its own. It never asks for a passphrase: a server has nobody to 
 
 Those of the server are read here for good. The master does it, so a key may be readable for root
 alone; and a file that breaks later breaks no worker that is forked after that.
+
+What reads X.509 is a fifth of all that a start imports, so it is imported by the first certificate.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from skitaid.certificate import as_pem, certificates_in, chain_of, key_in, names_of
 from skitaid.conf_keys import Values
 from skitaid.errors import Complaints
 from skitaid.workers import settings as worker
@@ -97,6 +98,8 @@ class _Reading:
 
 def _certificate(file: Path, key: str, passphrase: str, authorities: str) -> worker.Certificate:
     """key: "" if it is in the same file."""
+    from skitaid.certificate import as_pem, certificates_in, chain_of, key_in, names_of  # noqa: PLC0415
+
     pem = _content(file)
     if "-----BEGIN CERTIFICATE-----" not in pem:
         raise ValueError(f"{file} holds no certificate in PEM form")
@@ -124,6 +127,8 @@ def _check_opens(file: Path, pem: str, key: str, passphrase: str) -> None:
 
 
 def _key(file: Path) -> str:
+    from skitaid.certificate import key_in  # noqa: PLC0415
+
     key = key_in(_content(file))
     if not key:
         raise ValueError(f"{file} holds no private key in PEM form")

@@ -8,48 +8,47 @@ from __future__ import annotations
 
 import shlex
 import time
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from skitaid import by_name, conf, enabling, masters, scaffold
 from skitaid import check as checking
 from skitaid import logs as server_logs
-from skitaid.cli_cert import cert
-from skitaid.cli_cluster import cluster
-from skitaid.cli_looks import stacks, top
 from skitaid.cli_paths import Directories, pass_paths
 from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
 from skitaid.paths import Paths
 from skitaid.progress import telling
+from skitaid.start_text import down_text, up_line, what_next
 from skitaid.status import servers_view
-from skitaid.status import view as view_status
-from skitaid.status_text import console, down_text, fleet_text, up_line, what_next
-from skitaid.status_watch import watch
 from skitaid.supervisor.expiry import warnings
 
-EXIT_NOT_RUNNING = 3  # what the Linux Standard Base wants of `status`
-
-
-# Verbs that run servers load all that a server is made of, several times what the others need, so
-# they are in a module of their own, which is imported when one of them is wanted.
-_RUNS_SERVERS = ("demo", "serve")
+# Verbs that load what the others can do without: what a server is made of, tables, certificates.
+# Each is imported when it is wanted, as most of what a verb takes is its imports.
+_ELSEWHERE = {
+    "cert": "skitaid.cli_cert",
+    "cluster": "skitaid.cli_cluster",
+    "demo": "skitaid.cli_demo",
+    "serve": "skitaid.cli_serve",
+    "stacks": "skitaid.cli_looks",
+    "status": "skitaid.cli_status",
+    "top": "skitaid.cli_looks",
+}
 
 
 class _Skitaid(click.Group):
     """A group that tells the user what went wrong, without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_RUNS_SERVERS])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _RUNS_SERVERS:
-            verb: click.Command = getattr(import_module("skitaid.cli_serve"), cmd_name)
+        if cmd_name in _ELSEWHERE:
+            verb: click.Command = getattr(import_module(_ELSEWHERE[cmd_name]), cmd_name)
             return verb
         return super().get_command(ctx, cmd_name)
 
@@ -68,6 +67,7 @@ graceful_option = click.option(
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
+        metadata = import_module("importlib.metadata")
         try:
             click.echo(f"skitaid {metadata.version('skitai')}")
         except metadata.PackageNotFoundError:  # run from a checkout
@@ -223,24 +223,6 @@ def disable(paths: Paths, name: str) -> None:
         click.echo(f"{name} is stopped")
 
 
-@main.command("status")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--watch", "watched", is_flag=True, help="Again every second, until Ctrl-C.")
-@pass_paths
-def status(paths: Paths, as_json: bool, watched: bool) -> None:
-    """Show the servers and what they do. Exit code 3: skitaid is not running."""
-    if watched:
-        watch(paths)
-        return
-    view = view_status(paths)
-    if as_json:
-        click.echo(msgspec.json.encode(view))
-    else:
-        screen = console()
-        screen.print(fleet_text(view, width=screen.width))
-    click.get_current_context().exit(0 if view.running else EXIT_NOT_RUNNING)
-
-
 @main.command("logs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("-f", "--follow", is_flag=True, help="Go on as more is logged, until Ctrl-C.")
@@ -268,9 +250,6 @@ def logs(paths: Paths, names: tuple[str, ...], follow: bool, lines: int, kind: s
     show(chosen, lines, lambda text: click.echo(text, nl=False))
 
 
-main.add_command(cluster)
-
-
 @main.command("rotate")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @pass_paths
@@ -295,11 +274,6 @@ def _tell_start(paths: Paths, outcome: FleetStatus) -> None:
     if down:
         click.echo(what_next(down, command.is_running(paths)), err=True)
         click.get_current_context().exit(EXIT_FAILED)
-
-
-main.add_command(cert)
-main.add_command(stacks)
-main.add_command(top)
 
 
 if __name__ == "__main__":

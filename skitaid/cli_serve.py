@@ -1,4 +1,4 @@
-"""The verbs that run servers in this process. `cli.py` loads them when one of them is wanted."""
+"""`skitaid serve`: a server in this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import click
 
 from skitaid.cli_paths import pass_paths
-from skitaid.demo import run as run_demo
 from skitaid.paths import Paths
 from skitaid.serve import serve as run_server
 from skitaid.trial import run as run_trial
@@ -38,13 +37,3 @@ def serve(
         run_trial(conf, paths, [(ip, port) for ip, port in json.loads(trial)])
     exit_code = run_server(conf, paths, notify_fd, lifeline_fd, legacy_fd)
     click.get_current_context().exit(exit_code)
-
-
-@click.command("demo")
-@click.option("--port", type=click.IntRange(1, 65532), default=5000, show_default=True)
-def demo(port: int) -> None:
-    """Run four servers that ask each other, until Ctrl-C, and say what to try.
-
-    The web server is at PORT, the three members that it asks at the three ports after it.
-    """
-    click.get_current_context().exit(run_demo(port))

@@ -24,8 +24,8 @@ from skitaid.errors import SkitaidError
 from skitaid.fleet import command
 from skitaid.fleet.records import FleetStatus
 from skitaid.paths import Paths
+from skitaid.start_text import down_text
 from skitaid.status import ServerView, servers_view
-from skitaid.status_text import down_text
 from skitaid.supervisor.listeners import CannotListen, listen
 from skitaid.supervisor.notify import Notify
 

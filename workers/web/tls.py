@@ -12,8 +12,6 @@ import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from cryptography import x509
-
 from skitai.caller import ClientCertificate
 from skitaid.workers.settings import Certificate, Tls
 
@@ -87,6 +85,8 @@ def client_certificate(transport: asyncio.BaseTransport) -> ClientCertificate | 
     """The one that the client has shown, which was verified in the handshake; None for none."""
     if not transport.get_extra_info("peercert"):
         return None
+    from cryptography import x509  # noqa: PLC0415  # the master has, to read the authorities
+
     shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
     certificate = x509.load_der_x509_certificate(shown)
     return ClientCertificate(
