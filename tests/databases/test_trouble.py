@@ -213,7 +213,7 @@ def test_paused_server(town: Town) -> None:
     assert set(answers) <= {0, 1}
     wait_until(lambda: town.ask("/read")[0] == 3, "it is asked again")
     wait_until(lambda: set(town.connections()) == {"idle"}, "nothing is left open")
-    assert town.ask("/pools")["busy"] == 0
+    wait_until(lambda: town.ask("/pools")["busy"] == 0, "nothing is being cleaned")
 
 
 def _children(pid: int) -> list[int]:

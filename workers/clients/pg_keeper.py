@@ -325,7 +325,9 @@ class PgKeeper:
                 break  # those behind it have waited less
             self.pool.forget(waiter)
             self._tell_of_crowd(waiter)
-            waiter.not_connected(f"{self.node}: {self._crowd(waiter)}", "")
+            is_down = self.figures.last_error and not self.pool.busy
+            reason = self.figures.last_error if is_down else f"{self.node}: {self._crowd(waiter)}"
+            waiter.not_connected(reason, "")
         for connection in list(self.pool.idle):
             is_surplus = self.pool.size > limits.connections_min and limits.idle_timeout
             if now >= connection.expires:
