@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 from asking import Ground, asking, on_uvloop, until
 from fault_server import PATIENCE, FaultServer
 from operator_session import Home
+from valkey import PROGRAM, Valkey
 from waits import wait_until
 
 from skitai import asks, rcache
@@ -23,48 +21,7 @@ from skitai.rcache import Entry, Hit, Key
 from skitai.results import Status
 from skitaid.workers.clients.shared_store import SharedStore
 
-PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
-
 needs_server = pytest.mark.skipif(PROGRAM is None, reason="no valkey-server and no redis-server")
-
-
-class Valkey:
-    """A server of one test, on a unix socket; it writes nothing down."""
-
-    def __init__(self, directory: Path) -> None:
-        assert PROGRAM is not None
-        self.socket = directory / "valkey.sock"
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--save", ""]
-        self._process = subprocess.Popen(
-            [PROGRAM, *options], cwd=directory, stdout=subprocess.DEVNULL
-        )
-        wait_until(self._answers, "the cache server's start")
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.socket}"
-
-    def ask(self, *words: str) -> bytes:
-        """The answer to one command, as it comes."""
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(PATIENCE)
-            sock.connect(str(self.socket))
-            sock.sendall(" ".join(words).encode() + b"\r\n")
-            return sock.recv(65536)
-
-    def stop(self) -> None:
-        self.send(signal.SIGCONT)
-        self._process.kill()
-        self._process.wait(PATIENCE)
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def _answers(self) -> bool:
-        try:
-            return self.ask("PING") == b"+PONG\r\n"
-        except OSError:
-            return False
 
 
 @pytest.fixture
