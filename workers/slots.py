@@ -54,11 +54,8 @@ class Slots:
         self.progress += 1
         return self.running <= self.granted
 
-    def tick(self) -> int:
-        """A tick has passed with work pending: adapt `granted` to the progress made in it.
-
-        Gives that progress.
-        """
+    def tick(self) -> None:
+        """A tick has passed with work pending: adapt `granted` to the progress made in it."""
         made = self.progress - self._seen
         self._seen = self.progress
         if not self.adaptive:
@@ -67,7 +64,6 @@ class Slots:
             self.granted = min(self.granted + 1, self.limit)
         elif made > 2 * self.granted:
             self.granted = max(self.granted - 1, 1)
-        return made
 
 
 def has_gil() -> bool:

@@ -28,9 +28,7 @@ import msgspec
 
 from skitai.engine import Waiter
 
-from .admission import Admission
 from .handoff import Handoff
-from .lull import Lull
 from .runner import Runner
 from .slots import TICK, Slots
 
@@ -93,7 +91,6 @@ class HandlerThreads:
         queue_limit: int,
     ) -> None:
         self.slots = slots
-        self.admission = Admission()
         self._loop = loop
         self._handoff = handoff
         self._configured = max(maximum, slots.limit)
@@ -112,8 +109,6 @@ class HandlerThreads:
         self._released: list[Runner] = []
         self._is_flushing = False
         self._is_ticking = False
-        self._first = 0  # in line at the last tick: its id, since it is not ours to keep alive
-        self._lull = Lull(loop, self._start_held)
 
     # --- called on the loop ---
 
@@ -136,12 +131,10 @@ class HandlerThreads:
     def submit(self, job: Job) -> None:
         """Run a job when a slot is free."""
         self._fresh.append(job)
-        self._lull.news += 1
         self._flush_soon()
 
     def landed(self, call: Waitable) -> None:
         """A reply was appended to `call`: release whoever waits for it, if it has enough."""
-        self._lull.news += 1
         call = call.bundle or call
         if call.landed < call.wanted:  # see `Waitable`: whoever waits has not enough
             return
@@ -176,14 +169,11 @@ class HandlerThreads:
             self._resumable.extend(self._released)
             woken = self._grant()
             pending = self._jobs or self._resumable
-            is_held = self._is_held()
         self._fresh.clear()
         self._released.clear()
         self._wake(woken)
         if pending:
             self._tick_soon()
-        if is_held:
-            self._lull.look()
 
     def _tick_soon(self) -> None:
         if not self._is_ticking:
@@ -193,39 +183,21 @@ class HandlerThreads:
     def _tick(self) -> None:
         self._is_ticking = False
         with self._lock:
-            is_held = self._is_held()
             # If nobody runs, no slot is missing: the jobs wait for a thread to be released.
-            if not (self._jobs or self._resumable) or not (self.slots.running or is_held):
+            if not (self._jobs or self._resumable) or not self.slots.running:
                 return
-            first = id(self._jobs[0]) if self._jobs else 0
-            is_same, self._first = first == self._first != 0, first
-            self.admission.tick(self._parked, self.slots.tick(), is_same)
+            self.slots.tick()
             woken = self._grant()
-            is_held = self._is_held()
         self._wake(woken)
         self._tick_soon()
-        if is_held:
-            self._lull.look()
-
-    def _start_held(self, is_lull: bool) -> bool:
-        """Start a job that is held back, if nothing else is to be done. Whether some are left."""
-        with self._lock:
-            woken: list[Runner] = []
-            if is_lull and self._is_held():
-                self.admission.idle(self._parked)
-                woken = self._grant()
-            is_held = self._is_held()
-        self._wake(woken)
-        return is_held
 
     def _try_again(self) -> None:
         self._maximum = self._configured
         self._flush()
 
     def on_loop(self) -> None:
-        """A thread that is out of time found no slot, or one left a job: a `LoopTask`."""
+        """A thread that is out of time found no slot: a `LoopTask`."""
         self._tick_soon()
-        self._lull.look()
 
     # --- called on a handler thread ---
 
@@ -250,10 +222,7 @@ class HandlerThreads:
             self.slots.give_back()
             self._parked += 1
             woken = self._grant()
-            is_held = self._is_held()
         self._wake(woken)
-        if is_held:
-            self._handoff.post(self)
         if not runner.wake.acquire(timeout=_seconds_until(deadline)):
             self._come_back(runner, call)
         return call.landed >= wanted
@@ -323,16 +292,13 @@ class HandlerThreads:
                 self.slots.give_back()
             elif self._resumable:
                 successor = self._pop_resumable()
-            elif self._jobs and self.admission.may_start(self._parked):
+            elif self._jobs:
                 return self._jobs.popleft()
             else:
                 self.slots.give_back()
             self._idle.append(runner)
-            is_held = self._is_held()
         if successor is not None:
             successor.wake.release()
-        elif is_held:
-            self._handoff.post(self)
         return None
 
     # --- called with the lock held ---
@@ -340,21 +306,13 @@ class HandlerThreads:
     def _grant(self) -> list[Runner]:
         """Give free slots to those who wait for one. Returns whom to wake, outside the lock."""
         woken: list[Runner] = []
-        while (self._resumable or self._may_start()) and self.slots.take():
+        while (self._resumable or self._jobs) and self.slots.take():
             runner = self._pop_resumable() if self._resumable else self._pop_idle()
             if runner is None:  # all threads are parked: whoever is released first goes on
                 self.slots.give_back()
                 break
             woken.append(runner)
         return woken
-
-    def _may_start(self) -> bool:
-        return bool(self._jobs) and self.admission.may_start(self._parked)
-
-    def _is_held(self) -> bool:
-        """Whether a job could run, and waits for those on their way to be finished."""
-        has_slot = self.slots.running < self.slots.granted
-        return has_slot and bool(self._jobs) and not self.admission.may_start(self._parked)
 
     def _pop_resumable(self) -> Runner:
         self._parked -= 1

@@ -19,7 +19,6 @@ import pytest
 
 from skitai.engine import Waiter
 from skitaid.workers import threads as threads_module
-from skitaid.workers.admission import FEW
 from skitaid.workers.handoff import Handoff
 from skitaid.workers.slots import Slots
 from skitaid.workers.threads import HandlerThreads
@@ -414,48 +413,15 @@ def test_deadline_that_passes_while_others_run(slots: Callable[[int], Slots]) ->
     run(test())
 
 
-def test_few_wait_as_long_as_there_is_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others are started in the first moment in which nothing comes in."""
+def test_those_who_wait_hold_nobody_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All start at once, as long as there are threads."""
     monkeypatch.setattr(threads_module, "TICK", PATIENCE)  # none passes
 
     async def test() -> None:
         async with bench(adaptive(1), maximum=30) as b:
-            parcels = [Parcel() for _ in range(2 * FEW)]
+            parcels = [Parcel() for _ in range(30)]
             jobs = [b.start(lambda each=each: b.park(each)) for each in parcels]
-            counts = b.threads.counts
-            for _ in range(1000):
-                b.threads.landed(Parcel())
-                await asyncio.sleep(0)
-            await b.until(lambda: b.threads.landed(Parcel()) or counts().parked == FEW)
-            assert counts().queued == FEW
-
-            await b.until(lambda: counts().parked == 2 * FEW)
-            for each in parcels:
-                b.land(each)
-            assert all(await asyncio.gather(*jobs))
-
-    run(test())
-
-
-@pytest.mark.parametrize(("is_busy", "is_moving"), [(False, False), (True, False), (True, True)])
-def test_those_who_wait_hold_nobody_back_for_long(is_busy: bool, is_moving: bool) -> None:
-    """Many start while none is finished, also if the loop has news for others all the time, and
-    those park again and again.
-    """
-
-    async def test() -> None:
-        async with bench(adaptive(1), maximum=30) as b:
-            parcels = [Parcel() for _ in range(5 * FEW)]
-            jobs = [b.start(lambda each=each: b.park(each)) for each in parcels]
-
-            def is_everybody_there() -> bool:
-                if is_busy:
-                    b.threads.landed(Parcel())
-                if is_moving:
-                    b.threads.slots.progress += 1
-                return b.threads.counts().parked == len(parcels)
-
-            await b.until(is_everybody_there)
+            await b.until(lambda: b.threads.counts().parked == len(parcels))
             for each in parcels:
                 b.land(each)
             assert all(await asyncio.gather(*jobs))
