@@ -182,8 +182,9 @@ class Asking:
         key: with `balance = hash` in the conf calls with the same key go to the same member.
         For the rest see `map`. Raises WrongUse for a hedge that is neither.
         """
-        is_time = isinstance(hedge, int | float) and 0.0 <= hedge < inf
-        if not (is_time or hedge is None or hedge == "p95"):
+        if hedge not in (None, "p95") and not (
+            isinstance(hedge, int | float) and 0.0 <= hedge < inf
+        ):
             raise WrongUse(f'hedge = {hedge!r} is neither a number of seconds nor "p95"')
         members = Members(
             address.parse_cluster(cluster).name,

@@ -110,29 +110,33 @@ class Errand:
         self._held: list[Holding] = []
         self.deadline = _deadline(request, timeout if request.timeout is None else request.timeout)
         self.trace = self.span = b""
-        self._lines = dict(self._passed_on(request, starts_trace))
-        self._whole = b"".join(self._lines.values())
+        self._whole = b"X-Request-ID: %b\r\n" % request.id_bytes()
+        self._lines = {"x-request-id": self._whole}  # by name in lower case
+        if starts_trace or request.field(b"traceparent") is not None:
+            self._join_trace(_traceparent(request), request, starts_trace=starts_trace)
+            self._whole = b"".join(self._lines.values())
         self._is_told = False  # the handler has had its ClientGone
         self.is_client_gone = False
         request.errand = self
         if request.gone:  # looked at only now: from here on the loop would tell
             self.is_client_gone = True
 
-    def _passed_on(self, request: Request, starts_trace: bool) -> Iterator[tuple[str, bytes]]:
-        """(name in lower case, header line)"""
-        yield "x-request-id", b"X-Request-ID: %b\r\n" % request.id_bytes()
-        found = _traceparent(request)
+    def _join_trace(
+        self, found: re.Match[bytes] | None, request: Request, *, starts_trace: bool
+    ) -> None:
+        """found: the `traceparent` that came, None if it is none."""
         if found is None and not starts_trace:
             return
         self.span = secrets.token_hex(8).encode()
         self.trace = secrets.token_hex(16).encode() if found is None else found[2]
         flags = SAMPLED if found is None else found[4]
-        yield "traceparent", b"traceparent: 00-%b-%b-%b\r\n" % (self.trace, self.span, flags)
+        line = b"traceparent: 00-%b-%b-%b\r\n" % (self.trace, self.span, flags)
+        self._lines["traceparent"] = line
         if found is None:
             return
         state = ",".join(request.headers.get_all("tracestate")).encode("latin-1")
         if _TRACESTATE.fullmatch(state):
-            yield "tracestate", b"tracestate: %b\r\n" % state
+            self._lines["tracestate"] = b"tracestate: %b\r\n" % state
 
     def lines(self, given: frozenset[str] = frozenset()) -> bytes:
         """The header lines for a call that is sent now. given: names the app has set itself."""

@@ -81,11 +81,9 @@ class Fanout:
 
     def nodes(self, target: Target) -> tuple[str, ...]:
         """The members that a call will ask. From any thread. Raises UnknownCluster, WrongUse."""
-        if isinstance(target, Origin):
-            return (target.node,)
-        if isinstance(target, DatabaseServer | DatabaseMembers):
-            return self.databases.nodes(target)
         if not isinstance(target, Members):
+            if isinstance(target, DatabaseServer | DatabaseMembers):
+                return self.databases.nodes(target)
             return (target.node,)
         cluster = self.clusters.get(target.cluster)
         if cluster is None:
@@ -144,14 +142,14 @@ class Fanout:
         self._landed(call)
 
     def _asked_by(self, call: Call, target: Target) -> Poll | Changed | Choice | Step:
-        if isinstance(target, Origin):
-            return Poll(call, ((0, self._servers.of(target)),), self.land)
-        if isinstance(target, DatabaseServer):
-            return Poll(call, ((0, self.databases.of(target)),), self.land)
-        if isinstance(target, PgSession):
-            return Step(call, target, self.land)
         if isinstance(target, Members):
             cluster = self.clusters[target.cluster]
+        elif isinstance(target, Origin):
+            return Poll(call, ((0, self._servers.of(target)),), self.land)
+        elif isinstance(target, DatabaseServer):
+            return Poll(call, ((0, self.databases.of(target)),), self.land)
+        elif isinstance(target, PgSession):
+            return Step(call, target, self.land)
         else:
             assert isinstance(target, DatabaseMembers)
             cluster = self.databases.cluster(target)
