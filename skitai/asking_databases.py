@@ -164,6 +164,7 @@ def _server(server: str, name: str, user: str, password: str) -> DatabaseServer:
         raise WrongUse('a server is "host:port", "unix:/directory" or "postgresql://..."')
     if not name or not user:
         raise WrongUse(
-            "was.db(server, dbname, user, password): the database or the user is missing"
+            "was.db(server, dbname, user, password): the database or the user is missing;"
+            f' [@{server}] of the conf would be was.db("@{server}")'
         )
     return DatabaseServer(host, port, name, user, password, unix)

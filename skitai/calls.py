@@ -5,7 +5,7 @@ How to wait for them is in `skitai.handle`, what they send in `skitai.asks`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from skitai import asks, decoding
 from skitai.asks import NONE_GIVEN, Given, Headers, Params
@@ -70,8 +70,8 @@ class PathHandle(Handle):
         json: Any = None,
         multipart: bool = False,
         headers: Headers | None = None,
-    ) -> None:
-        """Send a request. method: None is POST with params or json, GET without.
+    ) -> Self:
+        """Send a request; gives the handle. method: None is POST with params or json, GET without.
 
         Raises WrongUse, TypeError or OSError for what cannot be sent.
         """
@@ -86,34 +86,35 @@ class PathHandle(Handle):
             passed=self._passed(given.names),
         )
         self._send(ask, decoding.http)
+        return self
 
-    def get(self, params: Params = None, **more: Any) -> None:
+    def get(self, params: Params = None, **more: Any) -> Self:
         """Send a GET; params are the query."""
-        self.request("GET", params, **more)
+        return self.request("GET", params, **more)
 
-    def head(self, params: Params = None, **more: Any) -> None:
+    def head(self, params: Params = None, **more: Any) -> Self:
         """Send a HEAD; params are the query."""
-        self.request("HEAD", params, **more)
+        return self.request("HEAD", params, **more)
 
-    def post(self, params: Params = None, **more: Any) -> None:
+    def post(self, params: Params = None, **more: Any) -> Self:
         """Send a POST; params are a form, or the body."""
-        self.request("POST", params, **more)
+        return self.request("POST", params, **more)
 
-    def put(self, params: Params = None, **more: Any) -> None:
+    def put(self, params: Params = None, **more: Any) -> Self:
         """Send a PUT; params are a form, or the body."""
-        self.request("PUT", params, **more)
+        return self.request("PUT", params, **more)
 
-    def patch(self, params: Params = None, **more: Any) -> None:
+    def patch(self, params: Params = None, **more: Any) -> Self:
         """Send a PATCH; params are a form, or the body."""
-        self.request("PATCH", params, **more)
+        return self.request("PATCH", params, **more)
 
-    def delete(self, params: Params = None, **more: Any) -> None:
+    def delete(self, params: Params = None, **more: Any) -> Self:
         """Send a DELETE; params are the query."""
-        self.request("DELETE", params, **more)
+        return self.request("DELETE", params, **more)
 
-    def options(self, params: Params = None, **more: Any) -> None:
+    def options(self, params: Params = None, **more: Any) -> Self:
         """Send an OPTIONS; params are the query."""
-        self.request("OPTIONS", params, **more)
+        return self.request("OPTIONS", params, **more)
 
 
 class RpcHandle(Handle):
@@ -145,10 +146,11 @@ class RpcHandle(Handle):
             raise AttributeError(name)
         return Method(self, name)
 
-    def multicall(self, *calls: Call) -> None:
+    def multicall(self, *calls: Call) -> Self:
         """Send several calls as one request: `s.multicall(("add", 1, 2), ("search", "Mozart"))`.
 
-        The data of its result is a list with a value for each call, or an RpcFault in its place.
+        Gives the handle. The data of its result is a list with a value for each call, or an
+        RpcFault in its place.
         It is `system.multicall` in XML-RPC, a batch in JSON-RPC.
         """
         if not calls:
@@ -159,6 +161,7 @@ class RpcHandle(Handle):
         else:
             load = decoding.json_batch(len(pairs))
             self._post(b"application/json-rpc", jsonrpc.dump_batch(pairs), load)
+        return self
 
     def _call_method(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._is_xml:
@@ -188,6 +191,7 @@ class Method:
     def __getattr__(self, name: str) -> Method:
         return Method(self._handle, f"{self._name}.{name}")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Send the call. Raises TypeError for a value the format cannot carry."""
+    def __call__(self, *args: Any, **kwargs: Any) -> RpcHandle:
+        """Send the call; gives the handle. Raises TypeError for what the format cannot carry."""
         self._handle._call_method(self._name, args, kwargs)
+        return self._handle

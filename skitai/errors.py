@@ -43,6 +43,8 @@ class HttpError(SkitaiError):
         self, status: int, detail: str = "", headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
         super().__init__(status, detail)
+        if not isinstance(status, int):  # an app may not be typed
+            raise TypeError(f"HttpError status {status!r} is no int")
         if not 300 <= status <= 599:
             raise ValueError(f"HttpError status {status} is not between 300 and 599")
         self.status = status

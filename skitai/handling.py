@@ -158,7 +158,7 @@ def failed(was: WAS, found: Found, error: BaseException) -> tuple[str, bytes]:
 def _page_for(error: BaseException, trace: str) -> HttpError:
     if isinstance(error, ClientGone):
         return HttpError(CLIENT_GONE, "The client has left.")
-    why = "The handler failed." if trace else "The handler failed; the server's log says why."
+    why = "The handler failed." if trace else "The handler failed; the log of its app says why."
     return HttpError(500, why)
 
 

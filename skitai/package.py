@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from skitai.errors import WrongUse
+from skitai.errors import RouteError, WrongUse
 from skitai.hooks import Hooks
 from skitai.routing import Handler, Router, name_of
 
@@ -66,6 +66,9 @@ class Package:
         Raises RouteError for a rule that cannot be used.
         """
 
+        if callable(rule):  # the handler itself, where the parentheses were forgotten
+            raise RouteError(f'@app.route on {name_of(rule)}: write @app.route("/its/path")')
+
         def register(handler: F) -> F:
             self.add_route(rule, handler, methods, timeout)
             return handler
@@ -89,12 +92,12 @@ class Package:
 
         What is empty ("", {}) is none, but for `return was.response.error(403)`.
         """
-        self.hooks.before.append(hook)
+        self.hooks.before.append(_takes(hook, "before_request", "was"))
         return hook
 
     def after_request(self, hook: F) -> F:
         """Call `hook(was)` after each handler that succeeded; it may return another answer."""
-        self.hooks.after.append(hook)
+        self.hooks.after.append(_takes(hook, "after_request", "was"))
         return hook
 
     def teardown_request(self, hook: F) -> F:
@@ -102,7 +105,7 @@ class Package:
 
         `was.response.start` sets another status. None leaves the exception to the level around.
         """
-        self.hooks.teardown.append(hook)
+        self.hooks.teardown.append(_takes(hook, "teardown_request", "was"))
         return hook
 
     def errorhandler(self, what: int | type[Exception]) -> Callable[[F], F]:
@@ -117,7 +120,7 @@ class Package:
             raise WrongUse(f"errorhandler({what!r}): give a status of 300..599 or an exception")
 
         def register(handler: F) -> F:
-            self.hooks.errors[what] = handler
+            self.hooks.errors[what] = _takes(handler, "errorhandler", "was", "error")
             return handler
 
         return register
@@ -129,17 +132,17 @@ class Package:
 
         Raises WrongUse for an `async def`, as the two below do: there is no loop yet, or any more.
         """
-        self._startup.append(_plain(hook))
+        self._startup.append(_plain(_takes(hook, "startup", "wasc", "app")))
         return hook
 
     def onreload(self, hook: F) -> F:
         """Call `hook(wasc, app)` when the module was imported anew, in place of `startup`."""
-        self._onreload.append(_plain(hook))
+        self._onreload.append(_plain(_takes(hook, "onreload", "wasc", "app")))
         return hook
 
     def shutdown(self, hook: F) -> F:
         """Call `hook(wasc, app)` when the worker leaves, after its last request."""
-        self._shutdown.append(_plain(hook))
+        self._shutdown.append(_plain(_takes(hook, "shutdown", "wasc", "app")))
         return hook
 
     def add_package(self, module: ModuleType) -> None:
@@ -217,6 +220,17 @@ class Package:
                 hook(wasc, self)
             except BaseException:  # a SystemExit too: the worker is leaving anyway
                 wasc.logger.exception("the shutdown hook %s has failed", name_of(hook))
+
+
+def _takes(hook: F, kind: str, *names: str) -> F:
+    """The hook. Raises WrongUse for one that cannot be called with so many arguments."""
+    try:
+        signature(hook).bind(*names)
+    except TypeError:
+        raise WrongUse(
+            f"@app.{kind} on {name_of(hook)}: it is called with {' and '.join(names)}"
+        ) from None
+    return hook
 
 
 def _plain(hook: F) -> F:

@@ -43,6 +43,8 @@ class Response:
 
     @status.setter
     def status(self, status: int) -> None:
+        if not isinstance(status, int):  # an app may not be typed
+            raise TypeError(f"response status {status!r} is no int; the words are the reason")
         if not 200 <= status <= 599:
             raise ValueError(f"response status {status} is not between 200 and 599")
         self._status = status

@@ -212,6 +212,11 @@ def read_signature(handler: Handler, where: str) -> Signature:
     """What a handler accepts after its first argument, `was`. Raises RouteError without one."""
     parameters = list(inspect.signature(handler).parameters.values())
     ordered = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
+        raise RouteError(
+            f"{where}: nobody sees what stands behind its *{parameters[0].name}; a decorator"
+            " of your own wants functools.wraps"
+        )
     if not parameters or parameters[0].kind not in ordered:
         raise RouteError(f"{where}: a handler takes was as its first argument")
     rest = parameters[1:]

@@ -220,7 +220,7 @@ class Document:
         handling.log_failure(self._request, found, error)
         if found.app.is_devel():
             return RpcFault(jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {_text(error)}")
-        return RpcFault(jsonrpc.INTERNAL_ERROR, "The method failed; the server's log says why.")
+        return RpcFault(jsonrpc.INTERNAL_ERROR, "The method failed; the log of its app says why.")
 
 
 def _text(of: object) -> str:

@@ -18,6 +18,7 @@ from psycopg.types.range import Range
 
 from skitai import media_types
 from skitai.errors import HttpError, Unsupported
+from skitai.handle import Waiting
 from skitai.results import Result
 from skitai.stream import Stream, of
 from skitai.wire import tree, xmlrpc
@@ -59,6 +60,10 @@ def to_body(value: Any) -> tuple[str, Body]:
     if isinstance(value, Result):
         data = normal_data(value)
         return to_body(data) if isinstance(data, str | bytes) else (JSON, to_json(data))
+    if isinstance(value, Waiting):  # asked for more() or read(), one of RPC would send a call
+        raise Unsupported(
+            "returned a call that nobody has waited for; return its result: s.getwait(timeout)"
+        )
     stream = of(value)
     if stream is not None:
         return _kind_of_stream(value), stream

@@ -123,7 +123,7 @@ def _values(shape: Shape, params: Sequence[Any] | Mapping[str, Any]) -> Sequence
             return [params[name] for name in shape.names or ()]
         except KeyError as error:
             raise WrongUse(f"the placeholder %({error.args[0]})s has no parameter") from None
-    if isinstance(params, str | bytes):
+    if isinstance(params, str | bytes) or not isinstance(params, Sequence):
         raise WrongUse(f"params is a {type(params).__name__}; for one value write (value,)")
     if shape.names is not None:
         raise WrongUse("the placeholders are %(name)s, which want a dict")

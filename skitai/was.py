@@ -110,7 +110,7 @@ class WAS(Asking, AskingDatabases):
 
     environ = env
 
-    def render(self, name: str, **context: Any) -> str:
+    def render(self, name: str, /, **context: Any) -> str:
         """The template `templates/<name>`, rendered; it has `was` besides what is given.
 
         Raises jinja2.TemplateNotFound, or what the template raises.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from skitaid.supervisor import settings as supervisor
 from skitaid.supervisor.address import address
@@ -23,6 +24,23 @@ def summary(settings: supervisor.Settings) -> str:
             "clusters " + ", ".join(_cluster(each, settings.processes) for each in clusters)
         )
     return "; ".join(parts)
+
+
+def warnings(settings: supervisor.Settings) -> list[str]:
+    """One sentence for each route that serves what its author hardly means to show."""
+    return [
+        f"{route.where}: {route.prefix} = {route.directory}/ serves files as they are, and there is"
+        " code among them; a route to an app names its module, as in / = app/webapp"
+        for route in settings.worker.routes
+        if isinstance(route, worker.StaticRoute) and _has_code(Path(route.directory))
+    ]
+
+
+def _has_code(directory: Path) -> bool:
+    try:
+        return any(directory.glob("*.py"))
+    except OSError:  # who serves it will say so
+        return False
 
 
 def _target(route: worker.Route) -> str:

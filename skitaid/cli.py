@@ -114,7 +114,7 @@ def check(paths: Paths, name: str) -> None:
     path = paths.conf(name)
     settings = conf.load_server(path, paths.run_dir(path.stem))
     click.echo(f"{path.name}: ok: {checking.summary(settings)}")
-    for warning in warnings(settings, time.time()):
+    for warning in (*checking.warnings(settings), *warnings(settings, time.time())):
         click.echo(f"{path.name}: warning: {warning}")
 
 

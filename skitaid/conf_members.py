@@ -67,6 +67,8 @@ def http_member(text: str, default_port: int) -> worker.Member:
         return worker.Member("", 0, weight, unix=_absolute(address.removeprefix("unix:")))
     if address.startswith("dns:"):
         return _by_dns(address.removeprefix("dns:"), weight)
+    if address.startswith(("http://", "https://")):
+        raise ValueError("it is a URL; write host:port, and ssl = yes in the section for https")
     if "/" in address or "@" in address:
         raise ValueError(
             "it is not of the form host:port (databases want type = postgresql in their section)"

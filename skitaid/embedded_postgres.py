@@ -178,9 +178,12 @@ def _reachable(programs: Path, directory: Path) -> Path:
     """The programs, where `nobody` may run them: there, or a copy below the directory."""
     if _may_pass(programs):
         return programs
-    copy = directory / "postgresql"
-    shutil.copytree(programs.parent, copy, symlinks=True)
-    return copy / "bin"
+    package, copy = programs.parent.parent, directory / "postgresql"
+    # With the libraries that the wheel has beside the package, where the programs look for them.
+    for each in (programs.parent, package.with_name(f"{package.name}.libs")):
+        if each.is_dir():
+            shutil.copytree(each, copy / each.relative_to(package.parent), symlinks=True)
+    return copy / programs.relative_to(package.parent)
 
 
 def _may_pass(path: Path) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from skitaid import masters
+from skitaid import check, masters
 from skitaid.conf import load_server
 from skitaid.errors import SkitaidError
 from skitaid.paths import Paths
@@ -70,6 +70,8 @@ def serve(
     pid_file = PidFile(server_pid(paths, conf.stem), f"server {conf.stem}", held)
     try:
         logs = log.set_up(settings.name, settings.worker.logs)
+        for warning in check.warnings(settings):
+            messages.warning("%s", warning)
         master = Master(
             settings,
             _run_worker(settings, first=left is None),

@@ -44,6 +44,15 @@ def test_mistakes_go_to_stderr_with_exit_code_2(home: str) -> None:
     ]
 
 
+def test_a_directory_of_code_that_would_be_served_as_files(home: str) -> None:
+    """A slip of who means an app: the conf is good, and its line is warned of."""
+    web_conf(home).write_text("[server]\nport = 5000\n[routes:line]\n/ = app\n")
+    result = skitaid("--etc", home, "check", "web")
+    assert result.exit_code == 0
+    assert "web.conf: warning: web.conf:4: / = " in result.stdout
+    assert "a route to an app names its module" in result.stdout
+
+
 def test_unknown_conf(home: str) -> None:
     """It is told where it was looked for."""
     result = skitaid("--etc", home, "check", "wep")

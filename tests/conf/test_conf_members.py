@@ -63,7 +63,7 @@ def members(*lines: str) -> tuple[Member, ...]:
         ("unix:app.sock", "the path of its socket does not begin with /"),
         (f"user:{SECRET}@h:80", "it is not of the form host:port"),
         (f"h:5432/db/user/{SECRET}", "databases want type = postgresql"),
-        (f"http://user:{SECRET}@h", "it is not of the form host:port"),
+        (f"http://user:{SECRET}@h", "it is a URL; write host:port"),
         (f"{SECRET}!", "its host is neither"),
     ],
 )

@@ -147,6 +147,40 @@ def with_hooks(name: str, calls: list[str]) -> ssgi.Package:
     return package
 
 
+@pytest.mark.parametrize(
+    ("hook", "words"),
+    [
+        ("before_request", "it is called with was"),
+        ("after_request", "it is called with was"),
+        ("teardown_request", "it is called with was"),
+        ("startup", "it is called with wasc and app"),
+        ("onreload", "it is called with wasc and app"),
+        ("shutdown", "it is called with wasc and app"),
+    ],
+)
+def test_a_hook_that_cannot_be_called_is_refused_at_once(hook: str, words: str) -> None:
+    """Not at the first request. As with Flask, some would write it without arguments."""
+    app = ssgi.Application("webapp")
+
+    def check() -> None:
+        """A hook of another framework."""
+
+    with pytest.raises(WrongUse, match=rf"@app\.{hook} on .*check: {words}"):
+        getattr(app, hook)(check)
+    with pytest.raises(WrongUse, match="it is called with was and error"):
+        app.errorhandler(404)(lambda error: None)
+
+
+def test_a_route_without_parentheses_is_refused_at_once() -> None:
+    """Else it would be a page that nobody finds."""
+    app = ssgi.Application("webapp")
+    with pytest.raises(RouteError, match=r'write @app\.route\("/its/path"\)'):
+
+        @app.route
+        def page(was: Any) -> None:
+            """A handler."""
+
+
 def test_app_that_is_replaced_hands_on_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their startup is not called again; what the new module adds for the first time starts."""
     calls: list[str] = []

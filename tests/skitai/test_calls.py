@@ -78,7 +78,7 @@ def test_rpc_sends_when_a_method_is_called() -> None:
     engine = ImaginedEngine()
     s = was(engine).rpc("https://example.com/rpc2")
     assert engine.sent == []
-    assert s.catalog.search("Mozart", 3) is None
+    assert s.catalog.search("Mozart", 3) is s
     (call,) = engine.sent
     assert call.target == Origin("example.com", 443, tls=True)
     assert call.ask.start == b"POST /rpc2 HTTP/1.1\r\n"

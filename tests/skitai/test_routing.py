@@ -84,6 +84,7 @@ def test_values_are_what_the_path_says(number: int, text: str) -> None:
 def no_argument() -> None: ...
 def only_keywords(*, was: Any) -> None: ...
 def nameless(was: Any, a: Any, /) -> None: ...
+def wrapped(*given: Any, **more: Any) -> None: ...
 def one_argument(was: Any, a: Any) -> None: ...
 
 
@@ -103,6 +104,11 @@ def one_argument(was: Any, a: Any) -> None: ...
         ("/<b>", one_argument, "the handler has no argument b"),
         ("/", no_argument, "a handler takes was as its first argument"),
         ("/", only_keywords, "a handler takes was as its first argument"),
+        (
+            "/<a>",
+            wrapped,
+            "its *given; a decorator of your own wants functools.wraps",
+        ),
         ("/", nameless, "arguments come by name"),
     ],
 )

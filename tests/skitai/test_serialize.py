@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imagined_engine import ImaginedEngine
 
+from skitai.calls import RpcHandle
+from skitai.engine import Members, Reach
 from skitai.errors import HttpError
 from skitai.results import Result, Status
 from skitai.serialize import HTML, JSON, Unsupported, to_body
@@ -53,6 +56,16 @@ def test_unsupported(value: Any) -> None:
         to_body(value)
 
     assert f"returned {type(value).__name__}; a handler returns" in str(raised.value)
+
+
+def test_a_call_that_nobody_has_waited_for() -> None:
+    """It is not asked whether it can be read: one of RPC would send a call of that name."""
+    engine = ImaginedEngine()
+    handle = RpcHandle(engine, Members("all", Reach.ONE), b"/rpc2", True, None)
+    with pytest.raises(Unsupported, match=r"return its result: s\.getwait\(timeout\)"):
+        to_body(handle.search("Mozart"))
+
+    assert len(engine.sent) == 1
 
 
 @pytest.mark.parametrize("value", [{"a": object()}, [1j], {"a": "\ud800"}, {(1, 2): 3}])

@@ -78,10 +78,14 @@ def test_page_of_the_app_for_what_is_missing() -> None:
     """Only its error handlers are called for it, no other hooks."""
     app = ssgi.Application("webapp")
     app.before_request(anything)
+
+    def page(was: Any, error: Exception) -> None:
+        """An error handler."""
+
     error = HttpError(404, "no")
     assert Table(app).missing(error, "") is None
 
-    app.errorhandler(404)(anything)
+    app.errorhandler(404)(page)
     found = Table(app).missing(error, "/base")
 
     assert found is not None

@@ -471,5 +471,5 @@ def test_a_fault_tells_a_stranger_nothing(home: Home) -> None:
         pytest.raises(xmlrpc.client.Fault) as raised,
     ):
         proxy.fail("error")
-    assert raised.value.faultString == "The method failed; the server's log says why."
+    assert raised.value.faultString == "The method failed; the log of its app says why."
     server.wait_log("ValueError: bad luck")

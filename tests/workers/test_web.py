@@ -251,7 +251,7 @@ def post_chunked(server: Server, body: bytes) -> Reply:
 
 # What goes wrong
 
-OURS = "The handler failed; the server&#x27;s log says why."
+OURS = "The handler failed; the log of its app says why."
 FAILURES = ["error", "exit", "interrupt", "generator-exit", "cancelled", "no-error", "deep",
             "bad-status", "injection"]  # fmt: skip
 
