@@ -81,6 +81,7 @@ class Errand:
     """
 
     __slots__ = (
+        "_about",
         "_calls",
         "_crowd",
         "_engine",
@@ -88,7 +89,6 @@ class Errand:
         "_is_told",
         "_lines",
         "_past",
-        "_request",
         "_whole",
         "deadline",
         "is_client_gone",
@@ -102,7 +102,7 @@ class Errand:
     ) -> None:
         """timeout: `request_timeout`, 0.0 for none; counts if the route says nothing."""
         self._engine = engine
-        self._request = request
+        self._about = request.method, request.path  # not the request: that holds us
         self._calls: list[Call] = []
         self._past: list[Waited] = []  # of calls that are not on the list any more
         self.waited = 0.0
@@ -118,7 +118,8 @@ class Errand:
         self._is_told = False  # the handler has had its ClientGone
         self.is_client_gone = False
         request.errand = self
-        if request.gone:  # looked at only now: from here on the loop would tell
+        # Looked at only now: from here on the loop would tell.
+        if request.gone or (request.channel is not None and request.channel.has_ended):
             self.is_client_gone = True
 
     def _join_trace(
@@ -173,8 +174,7 @@ class Errand:
             log.warning(
                 "%s %s: %s has left a transaction open, which is rolled back; open it by `with`,"
                 " and take a stream of rows to its end. Its last statement was %s",
-                self._request.method,
-                self._request.path,
+                *self._about,
                 handler,
                 holding.last[:STATEMENT_MAX],
             )

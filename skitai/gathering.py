@@ -64,7 +64,8 @@ class Gathering:
     ) -> None:
         """one_by_one: each result is wanted as soon as it lands."""
         self._engine = engine
-        self._collections = collections
+        # One that is waited for twice has its replies once.
+        self._collections = collections = list(dict.fromkeys(collections))
         self._errand = errand
         self._enough = enough
         self._parts: list[Part] = []
@@ -126,8 +127,9 @@ class Gathering:
         try:
             for each in self._collections:
                 new += each.land()
-            self._missing -= len(new)
-            self._taken += len(new)
+            # Not by what is new here: another wait for the same may have taken some meanwhile.
+            self._missing = sum(part.missing for part in self._parts)
+            self._taken = sum(part.taken for part in self._parts)
             why = self._why_not_wait() if self._missing else None
             if why is not None:
                 self.cancel()

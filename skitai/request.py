@@ -37,6 +37,8 @@ _UNREAD = object()  # a JSON body may well be null
 class ClientChannel(Channel, Protocol):
     """The client's connection, from any thread."""
 
+    has_ended: bool  # the client sends no more
+
     @property
     def in_hand(self) -> Request | None:
         """The request that is being answered."""
@@ -46,6 +48,9 @@ class Incoming(Protocol):
     """A body on its way."""
 
     is_whole: bool
+
+    def leave(self) -> None:
+        """Nobody wants it any more."""
 
 
 class Timings(NamedTuple):

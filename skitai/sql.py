@@ -23,6 +23,7 @@ from skitai.errors import WrongUse
 
 Params = Sequence[Any] | Mapping[str, Any] | None
 
+PARAMS_MAX = 65535
 KEPT = 512  # statements whose placeholders are known; of more, those go that were not used lately
 LONGEST_KEPT = 8192  # characters; a longer one is made up by a program, and will not come again
 
@@ -56,6 +57,8 @@ def statement(text: str, params: Params, *, is_write: bool = False, request: Any
         return Sql(_bytes(text), None, (), (), is_read, request, text)
     shape = shape_of(text) if len(text) <= LONGEST_KEPT else shape_of.__wrapped__(text)
     values = _values(shape, params)
+    if len(values) > PARAMS_MAX:  # libpq refuses it, which would look like a broken connection
+        raise WrongUse(f"{len(values)} parameters; PostgreSQL takes {PARAMS_MAX} at most")
     transformer = transformer_of_thread()
     try:
         dumped = transformer.dump_sequence(values, shape.formats)

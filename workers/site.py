@@ -193,6 +193,8 @@ class WebSite:
             self._dispatcher.own = self.desk.pages(
                 scoreboard, self._dispatcher.run, self._dispatcher.send
             )
+            if self._reverse_proxy is not None:
+                self._reverse_proxy.own = self._dispatcher.own
             self._wasc.whole_status = self.desk.whole_status
         if self._may_be_late(settings.request_timeout):
             self._overdue = Overdue(

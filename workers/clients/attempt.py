@@ -108,7 +108,7 @@ class Attempt:
         self.was_sent = True
         start = keeper.absolute(ask.start) if keeper.is_proxied else ask.start
         body = ask.body if isinstance(ask.body, bytes) else b""
-        data = b"".join((start, keeper.host_field, ask.fields, ask.passed, b"\r\n", body))
+        data = b"".join((start, keeper.own_fields, ask.fields, ask.passed, b"\r\n", body))
         if isinstance(ask.body, bytes) or ask.body.length == 0:
             connection.start(self, data, ask.expects_body)
         else:

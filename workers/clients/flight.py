@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from skitai import rcache
-from skitai.engine import Call, Keep
+from skitai.engine import Ask, Call, Keep, Sql
 from skitai.rcache import Entry, Hit, Key, Store
 from skitai.results import Status
 from skitaid.workers.handoff import Handoff
@@ -54,7 +56,7 @@ class Flight:
         self._home = home
         self.key = key
         self.keep = keep
-        self.call = Call(asked.target, asked.ask, math.inf)
+        self.call = Call(asked.target, _of_nobody(asked.ask), math.inf)
         self.call.nodes = asked.nodes
         self._joined: dict[Call, None] = {}  # in order
         self._timer: asyncio.TimerHandle | None = None
@@ -64,7 +66,10 @@ class Flight:
 
     def join(self, call: Call) -> None:
         """Answer one more."""
-        self._joined[call] = None
+        if self.call.is_complete and self.call.replies:  # it is being judged
+            self._home.arrived(call)
+        else:
+            self._joined[call] = None
         self._share(call)
 
     def leave(self, call: Call) -> None:
@@ -168,6 +173,15 @@ class Flight:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _of_nobody(ask: Ask | Sql) -> Ask | Sql:
+    """Without the deadline of whoever has asked first: the answer is for all."""
+    if isinstance(ask, Sql) or b"X-Request-Deadline:" not in ask.passed:
+        return ask
+    lines = ask.passed.splitlines(keepends=True)
+    kept = b"".join(line for line in lines if not line.startswith(b"X-Request-Deadline:"))
+    return replace(ask, passed=kept)
 
 
 class Judging:

@@ -65,6 +65,9 @@ class ConnectionKeeper(Generic[C]):
         self.node = address.node
         self.host_field = address.host_field
         self.is_proxied = address.proxy is not None and address.tls is None
+        self.own_fields = address.host_field  # of each request
+        if self.is_proxied and address.proxy is not None:  # by CONNECT `dial` says it
+            self.own_fields += address.proxy.field
         self.loop = loop
         self.pool: Pool[C, Waiter[C]] = Pool(cap)
         self._limits = limits

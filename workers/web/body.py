@@ -62,6 +62,9 @@ class StreamedSink(BodySink, Protocol):
     def flush(self) -> None:
         """All that one read has brought is here."""
 
+    def leave(self) -> None:
+        """Nobody wants it any more."""
+
     def end(self) -> None:
         """It has come to its end: `finish`, for a request that has been handed over before."""
 

@@ -109,6 +109,7 @@ class ClientConnection(asyncio.Protocol):
         "_was_queued",
         "_writable",
         "deadline",
+        "has_ended",
         "passed_before",
         "passing",
         "when_draining",
@@ -148,6 +149,7 @@ class ClientConnection(asyncio.Protocol):
         self._keep_alive = True  # after the request in hand
         self._is_ending = False  # nothing more will be answered: what is queued is the last
         self._is_deaf = False  # what comes in is thrown away
+        self.has_ended = False  # the client sends no more
         self._may_go_on = True  # the next request may be taken in hand when this one is done
         self._is_queue_full = False
         self._is_body_held = False  # by its sink
@@ -428,6 +430,7 @@ class ClientConnection(asyncio.Protocol):
             self.when_left(False)
         if self.passing is not None:
             self.passing.client_left(False)
+        self.has_ended = True
         if self._in_hand is not None and self._in_hand.errand is not None:
             self._in_hand.errand.client_left()
         self._arrival.give_up()
@@ -617,6 +620,8 @@ class ClientConnection(asyncio.Protocol):
             request.upload.discard()
         if self._held is not None:
             self._go_on_after_upgrade()
+        if request.incoming is not None:
+            request.incoming.leave()  # whoever has answered may not have taken it
         if request.incoming is not None and not request.incoming.is_whole:
             self._linger()
         elif not keep_alive:
@@ -697,11 +702,19 @@ class ClientConnection(asyncio.Protocol):
 
     def _go_on_after_upgrade(self) -> None:
         """The other protocol was not agreed on: what came since is HTTP."""
-        held, self._held = self._held, None
         self._arrival.go_on_after_upgrade()
-        self._check_reading()
-        if held:
-            self._loop.call_soon(self.data_received, held)
+        if self._held:
+            self._loop.call_soon(self._read_held)  # reading stays paused: nothing may overtake it
+        else:
+            self._held = None
+            self._check_reading()
+
+    def _read_held(self) -> None:
+        held, self._held = self._held, None
+        if held is not None and self._transport is not None:
+            self.data_received(held)  # nothing if it was closed meanwhile
+            if not self._transport.is_closing():
+                self._check_reading()
 
     def _close(self) -> None:
         """Send what is written, then close; whoever does not read it is cut off in the end."""

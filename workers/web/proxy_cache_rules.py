@@ -30,6 +30,8 @@ _DIRECTIVE = re.compile(
 )
 # Conditions and parts that are the member's to judge.
 _APART = (b"range", b"if-range", b"if-match", b"if-unmodified-since", b"authorization")
+# Fields that the proxy writes itself, and that are not in the key.
+_OURS = frozenset((b"x-forwarded-for", b"forwarded", b"via", b"x-request-id"))
 
 
 class Wish(NamedTuple):
@@ -187,7 +189,9 @@ def varies_by(known: Mapping[bytes, list[bytes]]) -> tuple[bytes, ...] | None:
     """The request fields that an answer depends on, sorted; None: on more than fields tell."""
     names = {name.strip().lower() for name in b",".join(known.get(b"vary", ())).split(b",")}
     names.discard(b"")
-    return None if b"*" in names else tuple(sorted(names))
+    if b"*" in names or not names.isdisjoint(_OURS):
+        return None
+    return tuple(sorted(names))
 
 
 def selected(names: Iterable[bytes], known: Mapping[bytes, list[bytes]]) -> tuple[bytes, ...]:

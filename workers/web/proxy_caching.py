@@ -237,6 +237,8 @@ class Caching:
         if wanted is None:
             ask(None, None)
             return
+        for name in proxy_fields.tokens(known.get(b"connection", [])):
+            known.pop(name, None)  # the member is not told, so its answer does not depend on it
         kept, now = self.store.find(key, known), time.time()
         if kept is not None and rules.is_usable(kept.terms, wanted, now):
             self.store.hits += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from urllib.parse import quote
 
@@ -45,6 +45,7 @@ class ReverseProxy:
         names = Names()
         key = blake2b("".join(settings.secure_keys[:1]).encode(), digest_size=32).digest()
         self._mounts = mounts
+        self.own: Collection[str] = ()  # paths of the server's own pages, which come first
         self._upstreams = {
             name: Upstream(
                 loop, settings.http_clusters[name], clusters[name], names, key, settings.name
@@ -65,7 +66,7 @@ class ReverseProxy:
             path = decode_path(split_target(target)[1])
         except ValueError:
             return None  # it will be refused for that
-        proxied = self._mounts.proxied(path, method)
+        proxied = None if path in self.own else self._mounts.proxied(path, method)
         if proxied is None:
             return None
         limit = self._upstreams[proxied.cluster].rules.max_request_size
