@@ -6,6 +6,8 @@ raises `SkitaidError` below them ends here, as a message on stderr and an exit c
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import time
 from importlib import import_module
@@ -58,6 +60,11 @@ class _Skitaid(click.Group):
         except SkitaidError as error:
             click.echo(str(error), err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or error.filename is not None:
+                raise
+            click.echo("what there is to tell cannot be written: no space left on device", err=True)
+            os._exit(EXIT_FAILED)  # Python would try to write the rest once more
 
 
 graceful_option = click.option(

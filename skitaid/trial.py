@@ -12,18 +12,20 @@ from skitaid.errors import EXIT_FAILED, SkitaidError
 from skitaid.paths import Paths
 from skitaid.supervisor.listeners import CannotListen, try_to_listen
 from skitaid.supervisor.privileges import become
+from skitaid.supervisor.trial import COMES_UP
 from skitaid.workers.trial import why_not
 
 
 def run(conf: Path, paths: Paths, bound: list[tuple[str, int]]) -> NoReturn:
     """Load the conf, bind its address unless it is in `bound`, boot its apps, and end the process.
 
-    The exit code is 0 if all went well; else the reason is on stderr. Threads that an app has
-    started do not hold it up.
+    If all went well the exit code is 0, and `COMES_UP` its last word; else the reason is on stderr.
+    Threads that an app has started do not hold it up.
     """
     exit_code = EXIT_FAILED
     try:
         _try(conf, paths, bound)
+        sys.stderr.write(f"\n{COMES_UP}\n")
         exit_code = 0
     except (SkitaidError, CannotListen) as error:
         sys.stderr.write(f"{error}\n")

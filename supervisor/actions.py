@@ -112,6 +112,10 @@ class Become(msgspec.Struct, frozen=True):
     tickets: tuple[int, ...]
 
 
+class CloseListeners(msgspec.Struct, frozen=True):
+    """The server ends: let go of what it listens on, so that nobody connects to nobody."""
+
+
 class Log(msgspec.Struct, frozen=True):
     """Write to the server's log."""
 
@@ -150,6 +154,7 @@ Action = (
     | Try
     | KillTrial
     | Become
+    | CloseListeners
     | Log
     | ReopenLog
     | Bury

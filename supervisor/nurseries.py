@@ -105,8 +105,9 @@ class Nurseries(msgspec.Struct):
         return [sock for (_, other), sock in self._listeners.items() if other == port != 0]
 
     def close(self) -> None:
-        """The server ends."""
-        for (ip, _), listener in self._listeners.items():
+        """The server ends. Workers that drain have copies of their own."""
+        while self._listeners:
+            (ip, _), listener = self._listeners.popitem()
             let_go(ip)
             listener.close()
 

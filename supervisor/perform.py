@@ -23,6 +23,7 @@ from skitaid.supervisor.actions import (
     Answer,
     Become,
     Bury,
+    CloseListeners,
     Drop,
     Dump,
     Exit,
@@ -143,6 +144,8 @@ class Performer:
                 self._nurseries.prepare(action.generation, action.settings)
             case Forget():
                 self._nurseries.forget(action.generation)
+            case CloseListeners():
+                self._nurseries.close()
             case Log():
                 log.log(action.level, "%s", action.text)
             case Try():

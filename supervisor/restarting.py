@@ -14,6 +14,7 @@ from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.control_records import Progress, Refused
 from skitaid.supervisor.events import BecameNothing, ConfBroken, RestartWanted, TrialEnded
 from skitaid.supervisor.exit_code import describe
+from skitaid.supervisor.trial import COMES_UP
 from skitaid.supervisor.trying import Trying
 
 TRIAL_TIME = 60.0  # seconds, if boot_timeout does not say; imports of a big app take some
@@ -42,10 +43,11 @@ def trial_ended(book: Book, event: TrialEnded, now: float) -> list[Action]:
     """The program comes up, or all stays as it is."""
     trying, book.trying = book.trying, None
     assert trying
-    if event.exit_code == 0 and book.stage is Stage.SERVING:
+    is_good = event.exit_code == 0 and event.text.endswith(COMES_UP)
+    if is_good and book.stage is Stage.SERVING:
         answers = [*members.give_up(book), *surveying.give_up(book, now)]
         return [*answers, Log(logging.INFO, "restarting"), Become(tuple(trying.tickets))]
-    why = event.text or f"the trial {describe(event.exit_code)}"
+    why = event.text or f"the trial {describe(event.exit_code)} before it had tried all"
     return _not_restarted(book, tuple(trying.tickets), why, now)
 
 

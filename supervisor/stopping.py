@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from skitaid.supervisor.actions import Action, Log, Tell
+from skitaid.supervisor.actions import Action, CloseListeners, Log, Tell
 from skitaid.supervisor.book import Book, Stage
 from skitaid.supervisor.child import Child, State
 from skitaid.supervisor.events import StopWanted
@@ -18,8 +18,10 @@ def stop(book: Book, event: StopWanted, now: float) -> list[Action]:
     """A fast stop overtakes a graceful one; nothing overtakes a fast one."""
     if event.graceful:
         return _stop_gracefully(book, event.cause, now)
-    told = stop_all(book, now)
-    return [Log(logging.INFO, f"{event.cause}: stopping now"), *told] if told else []
+    book.stage = Stage.STOPPING
+    told = _stop_rest(book, now)
+    text = f"{event.cause}: stopping now"
+    return [Log(logging.INFO, text), CloseListeners(), *told] if told else []
 
 
 def _stop_gracefully(book: Book, cause: str, now: float) -> list[Action]:
@@ -32,16 +34,22 @@ def _stop_gracefully(book: Book, cause: str, now: float) -> list[Action]:
 def stop_all(book: Book, now: float) -> list[Action]:
     """Everybody leaves now."""
     book.stage = Stage.STOPPING
+    return [CloseListeners(), *_stop_rest(book, now)]
+
+
+def _stop_rest(book: Book, now: float) -> list[Action]:
     return [stop_child(c, now) for c in book.children.values() if c.state is not State.STOPPING]
 
 
 def _retire_all(book: Book, now: float) -> list[Action]:
     """Everybody leaves when done."""
     book.stage = Stage.STOPPING
-    return [
+    leaving = [
         dismiss(child, now) if child.state is State.BOOTING else retire(child, now)
         for child in book.serving()
     ]
+    # First: workers that drain take what waits already, and must be the last who could.
+    return [CloseListeners(), *leaving]
 
 
 def stop_child(child: Child, now: float) -> Action:

@@ -9,6 +9,7 @@ import subprocess
 from skitaid.supervisor.pidfd import Pidfd
 
 TEXT_MAX = 32768  # bytes of what it says, from the end
+COMES_UP = "it would come up"  # its last words; an app may end the process with exit code 0, too
 
 
 class Trial:

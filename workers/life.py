@@ -94,6 +94,7 @@ class Life:
                 self._site.busy(),
                 self._drain_timeout,
             )
+            self._site.send_away()
             self.stop()
 
     def _hear(self) -> None:

@@ -116,21 +116,25 @@ class Overdue:
             self._time_of(request),
             where,
         )
-        request.is_given_up = True
         if work is not None and work.task is not None:
             work.task.cancel()
         elif work is not None:
             self._astray[id(request)] = request
-        page = error_page(503, "The request took too long.")
-        data = reply.whole(
-            503,
-            [("Content-Type", HTML)],
-            page,
-            keep_alive=False,
-            version=request.version,
-            is_head=request.method == "HEAD",
-        )
-        connection.respond(request, data, False)
+        send_away(connection, request, "The request took too long.")
+
+
+def send_away(connection: Connection, request: Request, sentence: str) -> None:
+    """Answer 503 in the place of the handler, of whom nothing has been sent yet."""
+    request.is_given_up = True
+    data = reply.whole(
+        503,
+        [("Content-Type", HTML)],
+        error_page(503, sentence),
+        keep_alive=False,
+        version=request.version,
+        is_head=request.method == "HEAD",
+    )
+    connection.respond(request, data, False)
 
 
 def shortest(timeout: float, apps: Iterable[Application]) -> float:

@@ -37,7 +37,7 @@ from .ledger import Pen, lone_pages
 from .logs.access_log import AccessLog
 from .member_report import MemberReport
 from .member_table import MemberTable
-from .overdue import Overdue, shortest
+from .overdue import Overdue, send_away, shortest
 from .reloading import looking
 from .scoreboard import Scoreboard, Slot, lone_slot
 from .settings import Settings
@@ -311,6 +311,13 @@ class WebSite:
         for acceptor in self._acceptors:
             acceptor.drain()
         self._connections.drain(when_empty)
+
+    def send_away(self) -> None:
+        """There is no time left: whoever waits for the beginning of an answer gets a 503."""
+        for connection in self._connections.answering():
+            request = connection.in_hand
+            if request is not None and not connection.is_streaming:
+                send_away(connection, request, "The server is leaving, and this took too long.")
 
     def close(self) -> None:
         """Close everything at once."""

@@ -6,6 +6,7 @@ what the operator has to know. They print nothing.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ from skitaid.supervisor.control_call import NoAnswer, ask
 from skitaid.supervisor.control_records import Refused
 from skitaid.supervisor.notify import Notify
 from skitaid.supervisor.privileges import let_others_enter
+from skitaid.workers.logs.owned import open_owned
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _status = msgspec.json.Decoder(FleetStatus)
@@ -60,6 +62,7 @@ def start(paths: Paths) -> FleetStatus:
     and nothing is started if there is a mistake in any.
     """
     _check_startable(paths)
+    _check_writable(fleet_log(paths))
     log_from = size(fleet_log(paths))
     try:
         line = detach(lambda notify: fleet.run(paths, notify, fleet_log(paths)), fleet_log(paths))
@@ -67,7 +70,9 @@ def start(paths: Paths) -> FleetStatus:
         message = "skitaid goes on starting without you; skitaid status tells how far it is"
         raise SkitaidError(message) from None
     if not line:
-        raise SkitaidError(f"skitaid did not start:\n{part(fleet_log(paths), log_from)}")
+        why = part(fleet_log(paths), log_from).strip()
+        nothing = f"{fleet_log(paths)} does not tell why; is there room on its disk?"
+        raise SkitaidError(f"skitaid did not start:\n{why or nothing}")
     started = _status.decode(line)
     if not any(server.state == "running" for server in started.servers):
         _wait_gone(paths)
@@ -177,6 +182,19 @@ def is_running(paths: Paths) -> bool:
 def status(paths: Paths) -> FleetStatus:
     """The fleet's word on its servers. Raises `NotRunning`."""
     return _ask(paths, Status(), masters.PATIENCE)
+
+
+def _check_writable(log_path: Path) -> None:
+    """Raises SkitaidError if there is no place for the log, which would tell of all else."""
+    let_others_enter()
+    try:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(open_owned(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+    except OSError as error:
+        raise SkitaidError(
+            f"skitaid cannot write {log_path}: {error.strerror}; --var, or var_path of"
+            " skitaid.conf, names another directory"
+        ) from None
 
 
 def _check_startable(paths: Paths) -> None:

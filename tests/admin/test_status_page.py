@@ -236,6 +236,16 @@ def test_stop(home: Home) -> None:
     assert "admin from 127.0.0.1 on the status page: stopping when all is answered" in server.log()
 
 
+def test_its_forms_where_a_cluster_has_all_paths(home: Home) -> None:
+    """They come before it, with what they say."""
+    cluster = "[@back]\nmembers = 127.0.0.1:1\n"
+    server = home.serve("web", routes="/ = @back", apps={}, more=CONF, sections=cluster)
+    assert order(server, "stacks", token(server)).status == 200
+    assert order(server, "reload", token(server)).status == 303
+    server.wait_log("the reload is complete")
+    assert server.stop() == 0
+
+
 def has_workers(server: Server, states: list[str]) -> bool:
     return [each["state"] for each in status(server)["workers"]] == states
 

@@ -8,10 +8,12 @@ import time
 import pytest
 from asking import Ground, asking, in_thread, on_uvloop, until
 from fault_server import PATIENCE, FaultServer, sends
+from msgspec.structs import replace
 
 from skitai import asks, rcache
 from skitai.engine import Call, Keep, Members, Reach, Reply
 from skitai.results import Status
+from skitaid.workers.threads import Job
 
 
 def is_ok(reply: Reply) -> bool:
@@ -61,6 +63,43 @@ async def test_a_thousand_misses_send_one_request(faults: FaultServer) -> None:
         await settled(ground)
         assert faults.paths_seen == ["/gate/a"]
         assert ground.flights.status()["misses"] >= 1000
+
+
+@on_uvloop
+async def test_who_asks_while_a_reply_is_judged_is_answered_at_once(
+    faults: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not kept by the flight, nor by those who look for flights to leave."""
+    with asking(faults) as ground:
+        busy: list[Job] = []  # what no handler thread has come to
+        with monkeypatch.context() as patched:
+            patched.setattr(ground.flights, "_submit", busy.append)
+            await answers(ground, ask(ground, "/path"))
+            for _ in range(3):
+                assert await answers(ground, ask(ground, "/path")) == [b"/path"]
+            (flight,) = ground.flights._flights.values()
+            assert (len(flight._joined), len(ground.flights._joined)) == (0, 0)
+        for each in busy:
+            ground.flights._submit(each)
+        await settled(ground)
+        assert faults.paths_seen == ["/path"]
+
+
+@on_uvloop
+async def test_the_deadline_of_who_comes_first_is_not_passed_on(faults: FaultServer) -> None:
+    """The answer is for all, and the others may have more time; the rest is."""
+    with asking(faults) as ground:
+        passed = b"X-Request-ID: abc-1\r\nX-Request-Deadline: 20\r\n"
+        for keep in (None, KEPT):
+            asked = replace(asks.get(b"/path"), passed=passed)
+            call = Call(Members("all", Reach.ONE), asked, PATIENCE, keep)
+            ground.engine.send(call)
+            await answers(ground, call)
+        await settled(ground)
+        alone, shared = (each.fields for each in faults.seen)
+        assert alone["x-request-deadline"] == "20"
+        assert "x-request-deadline" not in shared
+        assert alone["x-request-id"] == shared["x-request-id"] == "abc-1"
 
 
 @on_uvloop

@@ -123,6 +123,18 @@ async def test_http_is_asked_for_by_the_proxy(port: int, named: str) -> None:
 
 
 @on_uvloop
+async def test_the_proxy_is_told_the_password_by_each_request() -> None:
+    """Of plain HTTP, which has no CONNECT to tell it by."""
+    login = b"Proxy-Authorization: Basic eDp5\r\n"
+    with FaultServer({"*": told}) as middle:
+        keeper = keeper_of(Address("s1.example", 80, proxy=Proxy("127.0.0.1", middle.port, login)))
+        for _ in range(2):
+            outcome = await exchange(keeper, get("/"))
+            assert "proxy-authorization: Basic eDp5\n" in outcome.body.decode()
+        await close(keeper)
+
+
+@on_uvloop
 async def test_a_proxy_that_refuses_is_named() -> None:
     """Beside the server that was to be asked."""
     with refusing_port() as sock:

@@ -118,6 +118,19 @@ def test_if_no_server_comes_up_nothing_stays(fleet: Fleet, home: Home) -> None:
     assert home.run("status").code == 3
 
 
+def test_a_directory_that_cannot_be_written_is_told_of(home: Home) -> None:
+    """In one sentence, by whoever was asked to start."""
+    home.write_app("webapp.py")
+    home.write_conf("web")
+    home.var = home.root / "file" / "var"
+    home.var.parent.write_text("no directory")
+    ran = home.run("start")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"skitaid cannot write {home.var}")
+    assert ran.err.endswith("names another directory\n")
+    assert ran.err.count("\n") == 1
+
+
 def test_no_conf_is_nothing_to_start(home: Home) -> None:
     """The directory is named."""
     ran = home.run("start")

@@ -129,6 +129,48 @@ def test_shutdown_comes_after_the_last_request(home: Home) -> None:
     gate.close()
 
 
+def test_nobody_connects_to_a_server_that_finishes_what_it_has(home: Home) -> None:
+    """Whoever comes is refused at once, as if it had stopped, rather than cut off in the end."""
+    gate = Gate(home.root / "gate")
+    server = home.serve(apps={"webapp.py": gate.app()}, processes=2)
+    connection = server.connect()
+    connection.request("GET", "/gate")
+    gate.wait_came()
+    server.send(signal.SIGQUIT)
+    wait_until(lambda: _is_refused(server), "new connections are refused")
+    gate.open()
+    assert connection.getresponse().status == 200
+    assert server.wait() == 0
+    connection.close()
+    gate.close()
+
+
+def _is_refused(server: Server) -> bool:
+    try:
+        server.raw().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_request_that_is_cut_off_is_told_so(home: Home) -> None:
+    """503 when drain_timeout is over, and so it stands in request.log."""
+    gate = Gate(home.root / "gate")
+    server = home.serve(
+        apps={"webapp.py": gate.app()}, more="drain_timeout = 0.2\naccess_log = yes"
+    )
+    connection = server.connect()
+    connection.request("GET", "/gate")
+    gate.wait_came()
+    server.send(signal.SIGQUIT)
+    reply = connection.getresponse()
+    assert (reply.status, b"The server is leaving" in reply.read()) == (503, True)
+    assert server.wait() == 0
+    assert "GET /gate HTTP/1.1 503" in server.log()
+    connection.close()
+    gate.close()
+
+
 def test_apps_shut_down_in_the_other_order(home: Home) -> None:
     """What one shares another may still use; then what is shared cleans up."""
     apps = {"webapp.py": APP + SHARES, "uses.py": APP + USES}

@@ -111,6 +111,7 @@ BEHAVIOURS = {
     "plain": counted(""),
     "cookie": counted(FRESH + "Set-Cookie: a=b\r\n"),
     "language": counted(FRESH + "Vary: Accept-Language\r\n"),
+    "told": counted(FRESH + "Vary: X-Forwarded-For\r\n"),
     "missing": counted(FRESH, "404 Not Found"),
     "moved": counted(FRESH + "Location: /there\r\n", "301 Moved Permanently"),
     "slow": counted(FRESH, waits=True),
@@ -159,7 +160,7 @@ def test_fresh_answer_is_given_again(server: Server, member: PlainMember) -> Non
     assert first.headers["cache-status"] is None
 
 
-@pytest.mark.parametrize("path", ["private", "plain", "cookie"])
+@pytest.mark.parametrize("path", ["private", "plain", "cookie", "told"])
 def test_what_is_not_kept(server: Server, path: str) -> None:
     """Each request is the member's."""
     assert bodies(server, f"/one/{path}", {}, {}) == [b"1", b"2"]
@@ -212,6 +213,16 @@ def test_answers_vary(server: Server) -> None:
 
     assert bodies(server, "/one/language", german, french, german, french, {}) == [
         *(b"1", b"2", b"1", b"2", b"3")
+    ]
+
+
+def test_a_field_that_the_member_is_not_told_counts_as_none(server: Server) -> None:
+    """One that is for the connection alone: nobody can plant the answer without it for others."""
+    german = {"Accept-Language": "de"}
+    hidden = {**german, "Connection": "keep-alive, Accept-Language"}
+
+    assert bodies(server, "/one/language?hidden", hidden, german, {}, hidden, german) == [
+        *(b"1", b"2", b"1", b"1", b"2")
     ]
 
 

@@ -367,6 +367,24 @@ def test_gathering_waits_only_for_those_that_are_not_complete() -> None:
     assert results[1].data == "b"
 
 
+class ImpatientEngine(ImaginedEngine):
+    """Not to be waited for without end."""
+
+    def wait(self, call: Any, wanted: int, deadline: float) -> bool:
+        assert len(self.wanted) < 10
+        return super().wait(call, wanted, deadline)
+
+
+def test_a_handle_may_be_gathered_twice() -> None:
+    """It is waited for once, and its result is there twice."""
+    engine = ImpatientEngine(1, [[xml("a")]])
+    w = was(engine)
+    a = w.rpc("http://example.com/rpc2")
+    a.one()
+    assert [result.data for result in w.gather(a, a).getswait()] == ["a", "a"]
+    assert engine.wanted == [1]
+
+
 def test_gathering_nothing_is_refused() -> None:
     """Handles of which one has called nothing as well."""
     w = was(ImaginedEngine())
@@ -492,6 +510,19 @@ def test_a_loop_that_is_left_gives_nothing_up() -> None:
     assert [result.data for result in s.as_completed()] == ["a", "c", "b"]
     assert [result.data for result in s.getswait()] == ["a", "b", "c"]
     assert filtered == ["c", "a", "b"]
+
+
+def test_a_wait_within_a_loop_takes_what_the_loop_waits_for() -> None:
+    """All of it; then the loop ends, as nothing is left to land."""
+    engine = ImpatientEngine(3, [[xml("c", 2)], [xml("a", 0), xml("b", 1)]])
+    s = was(engine).map("all/rpc2")
+    s.hello()
+    seen = []
+    for result in s.as_completed():
+        seen.append(result.data)
+        assert [each.data for each in s.getswait()] == ["a", "b", "c"]
+    assert seen == ["c"]
+    assert engine.wanted == [1, 3, 2]  # the last one is there already
 
 
 # --- waiting ---

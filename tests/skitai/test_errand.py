@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -252,6 +254,26 @@ def test_a_client_that_has_left_before_is_noticed_at_the_first_wait() -> None:
     assert w.wget("http://h/").getwait().data == "cleaned up"
 
 
+class EndedChannel:
+    has_ended = True
+
+    def __init__(self, in_hand: Request) -> None:
+        self.in_hand = in_hand
+
+
+def test_a_client_that_had_sent_its_last_before_is_noticed_at_the_first_wait() -> None:
+    """Its request is still in hand, so that its end was seen by nobody but the connection."""
+    asked = request()
+    asked.channel = cast(Any, EndedChannel(asked))
+    assert not asked.gone
+    engine = ImaginedEngine()
+    s = was(engine, asked).wget("http://h/")
+    with pytest.raises(ClientGone):
+        s.getwait()
+    assert engine.cancelled == engine.sent
+    assert engine.wanted == []
+
+
 def test_results_that_are_there_are_given_though_the_client_has_left() -> None:
     """Nobody waits for them."""
     asked = request()
@@ -262,6 +284,24 @@ def test_results_that_are_there_are_given_though_the_client_has_left() -> None:
     asked.errand.client_left()
     assert s.getwait().data == "x"
     assert engine.cancelled == []
+
+
+def test_a_request_that_has_asked_others_goes_at_once() -> None:
+    """With its body and its replies: no circle keeps them for the collector."""
+
+    def ask() -> weakref.ref[Request]:
+        asked = Watched("GET", b"/", [], b"", "1.1", Caller(""))
+        assert Errand(ImaginedEngine(), asked, 0.0) is asked.errand
+        return weakref.ref(asked)
+
+    class Watched(Request):
+        """One that can be watched."""
+
+    gc.disable()
+    try:
+        assert ask()() is None
+    finally:
+        gc.enable()
 
 
 def test_calls_that_are_over_are_not_kept() -> None:

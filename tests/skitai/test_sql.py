@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skitai.sql import shape_of, statement
+from skitai.errors import WrongUse
+from skitai.sql import PARAMS_MAX, shape_of, statement
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,17 @@ def test_placeholders_are_numbered(
 def test_text_without_percent_signs_stays(text: str) -> None:
     """With parameters or without."""
     assert statement(text, ()).text == statement(text, None).text == text.encode()
+
+
+def test_more_parameters_than_the_protocol_counts_are_refused() -> None:
+    """Before they are sent: it would look like a server that cannot be reached."""
+
+    def made(count: int) -> int:
+        return len(statement(f"SELECT {'%s,' * (count - 1)}%s", (1,) * count).params)
+
+    assert made(PARAMS_MAX) == PARAMS_MAX == 65535
+    with pytest.raises(WrongUse, match=r"^65536 parameters; PostgreSQL takes 65535 at most$"):
+        made(PARAMS_MAX + 1)
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))

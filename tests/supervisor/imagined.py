@@ -26,6 +26,7 @@ from skitaid.supervisor.control_records import Reload, Reply, Request
 from skitaid.supervisor.deadlines import next_deadline
 from skitaid.supervisor.decide import decide
 from skitaid.supervisor.settings import Settings
+from skitaid.supervisor.trial import COMES_UP
 from skitaid.workers import control
 from skitaid.workers import settings as worker
 
@@ -159,7 +160,7 @@ class ImaginedMaster:
             if (serial := self.doomed.pop()) in self.alive:
                 self.die(serial)
         if self.trial_killed:
-            self.end_trial(exit_code=-9)
+            self.end_trial(-9, "")
 
     def reload(self, ticket: int = 7) -> None:
         """An operator asks for it over the control socket, as one who waits for the outcome."""
@@ -168,7 +169,7 @@ class ImaginedMaster:
     def ready(self, serial: int) -> None:
         self.tell(ev.WorkerReady(serial))
 
-    def end_trial(self, exit_code: int = 0, text: str = "") -> None:
+    def end_trial(self, exit_code: int = 0, text: str = COMES_UP) -> None:
         """The trial of a restart has ended."""
         self.trial_runs = self.trial_killed = False
         self.tell(ev.TrialEnded(exit_code, text))

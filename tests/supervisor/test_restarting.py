@@ -30,6 +30,16 @@ def refusal(master: ImaginedMaster, ticket: int = 7) -> str:
     return reply.reason
 
 
+def test_a_trial_that_ends_without_a_word_is_none() -> None:
+    """An app may end the process with exit code 0 while it is imported."""
+    master = ImaginedMaster()
+    master.serve()
+    ask_restart(master)
+    master.end_trial(0, "")
+    assert "left with exit code 0 before it had tried all" in refusal(master)
+    assert (master.did(Become), master.told()) == ([], {})
+
+
 def test_a_trial_that_fails_changes_nothing() -> None:
     """Its words go to who asked, and are kept for status."""
     master = ImaginedMaster()

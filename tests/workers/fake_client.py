@@ -17,7 +17,7 @@ import itertools
 import json
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from skitai.request import Request
 from skitaid.workers.settings import Limits
 from skitaid.workers.web import reply
 from skitaid.workers.web.bodies import Bodies
+from skitaid.workers.web.body import BodySink
 from skitaid.workers.web.connection import ClientConnection
 from skitaid.workers.web.connections import Connections
 from skitaid.workers.web.forwarded import NOBODY, Proxies
@@ -250,15 +251,16 @@ class FakeClient:
         loop: FakeLoop | None = None,
         uploads: Uploads | None = None,
         proxies: Proxies = NOBODY,
+        passed_on: Sequence[Callable[..., BodySink | None]] = (),
     ) -> None:
-        """uploads: None for tests that send none."""
+        """uploads: None for tests that send none. passed_on: see `Bodies`."""
         self.loop = loop or FakeLoop()
         self.site = FakeSite()
         any_loop = cast(asyncio.AbstractEventLoop, self.loop)
         self.connections = connections or Connections(any_loop)
         self.transport = FakeTransport(self.loop, is_tls)
         limits = limits or Limits()
-        bodies = Bodies(limits, cast(Uploads, uploads))
+        bodies = Bodies(limits, cast(Uploads, uploads), passed_on)
         self.connection = ClientConnection(
             any_loop, self.site, self.connections, limits, bodies.choose, proxies
         )

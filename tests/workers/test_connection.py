@@ -6,14 +6,27 @@ import asyncio
 import gc
 import socket
 import weakref
+from typing import cast
 
 import pytest
-from fake_client import FakeClient, FakeLoop
+from fake_client import FakeClient, FakeLoop, FakeSite
 from msgspec.structs import replace
 
+from skitai.engine import Engine
+from skitai.errand import Errand
+from skitai.request import Request
 from skitaid.workers.settings import Limits
-from skitaid.workers.web.connection import FRESH, LINGER, PIPELINE_MAX, QUIET, WRITE_HIGH
+from skitaid.workers.web.body import BodyOwner, Framing
+from skitaid.workers.web.connection import (
+    FRESH,
+    LINGER,
+    PIPELINE_MAX,
+    QUIET,
+    WRITE_HIGH,
+    ClientConnection,
+)
 from skitaid.workers.web.connections import COARSE, NEVER
+from skitaid.workers.web.proxy_body import HIGH, PassedBody
 
 LIMITS = Limits(
     header_timeout=10.0, body_timeout=20.0, body_rate=100, keepalive_timeout=50.0, body_size=100_000
@@ -93,6 +106,43 @@ def test_reading_stops_behind_a_waiting_body() -> None:
     client.answer()
 
     assert client.seen[1:] == [("POST", "/p", b"hi"), ("POST", "/p", b"yo")]
+
+
+def test_reading_goes_on_behind_a_body_that_nobody_took() -> None:
+    """One that was to be passed on, so large that it held the reading, is answered without it."""
+
+    def pass_on(method: str, target: bytes, framing: Framing, owner: BodyOwner) -> PassedBody:
+        return PassedBody(framing, owner, HIGH * 2)
+
+    client = FakeClient(LIMITS, passed_on=[pass_on])
+    client.send(length(HIGH) + b"x" * HIGH)
+    assert not client.transport.is_reading_paused
+    client.send(get("next"))
+
+    assert client.statuses == [200, 200]
+    assert client.seen[1] == ("GET", "/next", b"")
+
+
+def test_what_came_behind_a_refused_upgrade_is_read_in_its_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the transport had kept back, as that of TLS does, comes behind what was held."""
+    client = slow_site()
+
+    def hold(connection: ClientConnection, request: Request) -> None:
+        FakeSite.handle(client.site, connection, request)
+        connection.hold_for_upgrade()
+
+    monkeypatch.setattr(client.site, "handle", hold)
+    wish = b"Connection: upgrade\r\nUpgrade: echo\r\n\r\n"
+    client.send(get("1")[:-2] + wish + get("2")[:-5])
+    assert client.transport.is_reading_paused
+    client.send(get("2")[-5:] + get("3"))
+    for _ in range(3):
+        client.answer()
+
+    assert client.seen == [("GET", "/1", b""), ("GET", "/2", b""), ("GET", "/3", b"")]
+    assert client.statuses == [200, 200, 200]
 
 
 def test_answer_to_another_request_is_dropped() -> None:
@@ -611,6 +661,21 @@ def test_half_close_within_a_request_still_gets_the_answers_before() -> None:
 
     assert client.statuses == [200]
     assert client.is_closed
+
+
+def test_half_close_is_remembered_for_whoever_looks_later() -> None:
+    """A handler may begin to ask others only after it, and is told then."""
+
+    def is_gone(ends: bool) -> bool:
+        client = slow_site()
+        client.send(GET)
+        asked = client.site.seen[0]
+        asked.channel = client.connection
+        if ends:
+            client.send_eof()
+        return Errand(cast(Engine, None), asked, 0.0).is_client_gone
+
+    assert (is_gone(ends=False), is_gone(ends=True)) == (False, True)
 
 
 @pytest.mark.parametrize("sent", [b"", GET, GET[:5], length(9)], ids=["no", "get", "cut", "body"])
