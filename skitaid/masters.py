@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from skitaid.errors import SkitaidError
+from skitaid.conf import load_server
+from skitaid.errors import EXIT_CONF, ConfError, SkitaidError
 from skitaid.paths import Paths
 from skitaid.pidfile import holder, holding_process
 from skitaid.places import server_control, server_pid
@@ -47,7 +48,27 @@ def reload(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> l
     cannot be reloaded does not keep the others from it; it goes on as it was, and its reason is
     in the `SkitaidError` at the end.
     """
-    return _each(paths, names, lambda name: _ask(paths, name, Reload(), told))
+    return _each(paths, names, lambda name: _reload(paths, name, told))
+
+
+def _reload(paths: Paths, name: str, told: Callable[[str], None]) -> None:
+    try:
+        _ask(paths, name, Reload(), told)
+    except SkitaidError as error:
+        if _has_mistakes(paths, name):
+            error.exit_code = EXIT_CONF
+        raise
+
+
+def _has_mistakes(paths: Paths, name: str) -> bool:
+    """Whether it is the conf that is to blame."""
+    try:
+        load_server(paths.conf(name), paths.run_dir(name))
+    except ConfError:
+        return True
+    except SkitaidError:  # it is gone, or was started from somewhere else
+        return False
+    return False
 
 
 def restart(paths: Paths, names: Sequence[str], told: Callable[[str], None]) -> list[str]:
@@ -110,18 +131,20 @@ def _each(paths: Paths, names: Sequence[str], do: Callable[[str], object]) -> li
     chosen = list(names) or running(paths)
     if not chosen:
         raise SkitaidError("no server is running; skitaid start starts all enabled servers")
-    failed = [reason for name in chosen if (reason := _failure(do, name))]
+    failed = [error for name in chosen if (error := _failure(do, name))]
     if failed:
-        raise SkitaidError("\n".join(failed))
+        together = SkitaidError("\n".join(map(str, failed)))
+        together.exit_code = min(error.exit_code for error in failed)
+        raise together
     return chosen
 
 
-def _failure(do: Callable[[str], object], name: str) -> str:
+def _failure(do: Callable[[str], object], name: str) -> SkitaidError | None:
     try:
         do(name)
     except SkitaidError as error:
-        return str(error)
-    return ""
+        return error
+    return None
 
 
 def _stop(paths: Paths, name: str, graceful: bool) -> None:

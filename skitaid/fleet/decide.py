@@ -131,8 +131,10 @@ def _died(book: Book, event: MasterDied, now: float) -> list[Action]:
         server.is_held = True
         return [Log(logging.INFO, f"{server.name} was shut down and stays down")]
     # Of a failed start its log knows the reason; of a sudden end only we know.
-    log_from = event.log_to if server.state is State.RUNNING else server.log_from
-    return _failed(server, Failure(why, now, log_from, event.log_to))
+    is_start = server.state is not State.RUNNING
+    log_from = server.log_from if is_start else event.log_to
+    last_words = event.said.rpartition("\n")[2] if is_start else ""
+    return _failed(server, Failure(why, now, log_from, event.log_to), last_words)
 
 
 def _stopped(server: Server, why: str, now: float) -> list[Action]:
@@ -143,11 +145,13 @@ def _stopped(server: Server, why: str, now: float) -> list[Action]:
     return [Log(logging.INFO, f"{server.name} is stopped ({why})")]
 
 
-def _failed(server: Server, failure: Failure) -> list[Action]:
+def _failed(server: Server, failure: Failure, last_words: str = "") -> list[Action]:
+    """last_words: of the master, which the log of a container does not have."""
     server.failure = failure
     server.move(State.WAITING, failure.at)
     wait = server.backoff.failed(failure.at) - failure.at
-    return [Log(logging.ERROR, f"{server.name}: {failure.why}; the next try is in {wait:.1f} s")]
+    text = f"{server.name}: {failure.why}; the next try is in {wait:.1f} s"
+    return [Log(logging.ERROR, f"{text}; its last words: {last_words}" if last_words else text)]
 
 
 def _rotate_all(book: Book, cause: str) -> list[Action]:

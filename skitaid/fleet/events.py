@@ -60,6 +60,7 @@ class MasterDied(msgspec.Struct, frozen=True):
     name: str
     exit_code: int  # as of subprocess: negative is the signal that killed it
     log_to: int  # bytes of its log by then
+    said: str = ""  # the end of its log
 
 
 class ReadWanted(msgspec.Struct, frozen=True):

@@ -40,7 +40,7 @@ from skitaid.fleet.events import (
     SpawnFailed,
 )
 from skitaid.fleet.records import Request
-from skitaid.log_tail import size
+from skitaid.log_tail import part, size
 from skitaid.output import to_log
 from skitaid.paths import Paths
 from skitaid.places import server_log
@@ -55,6 +55,8 @@ from skitaid.workers.logs.owned import open_owned
 READY_MAX = 4096  # bytes of the line that a master writes when it is ready
 
 log = logging.getLogger(__name__)
+
+SAID_MAX = 2048  # bytes of a log's end that are looked at
 
 
 class Master(msgspec.Struct):
@@ -196,7 +198,11 @@ class Performer:
         self._waiter.forget(master.pidfd)
         master.pidfd.close()
         os.close(master.lifeline)
-        return [MasterDied(name, exit_code, log_to=size(server_log(self._paths, name)))]
+        log_path = server_log(self._paths, name)
+        log_to = size(log_path)
+        return [
+            MasterDied(name, exit_code, log_to, part(log_path, max(0, log_to - SAID_MAX), log_to))
+        ]
 
     def _deafen(self, master: Master) -> None:
         if master.ready >= 0:

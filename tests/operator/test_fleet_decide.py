@@ -65,8 +65,8 @@ class ImaginedFleet:
         for name in names:
             self.tell(ev.MasterReady(name))
 
-    def die(self, name: str, exit_code: int) -> None:
-        self.tell(ev.MasterDied(name, exit_code, log_to=99))
+    def die(self, name: str, exit_code: int, said: str = "") -> None:
+        self.tell(ev.MasterDied(name, exit_code, log_to=99, said=said))
 
     def stop(self, *, graceful: bool = False) -> None:
         self.tell(StopWanted(graceful, "SIGTERM"))
@@ -104,6 +104,19 @@ def test_a_server_that_fails_at_the_start_leaves_the_others_up() -> None:
     (settled,) = fleet.did(Settled)
     assert {s.name: s.state for s in settled.status.servers} == {"api": "waiting", "web": "running"}
     assert fleet.exit_code is None
+
+
+def test_the_log_has_the_last_words_of_a_failed_start() -> None:
+    """Where it is all there is, as in a container. Of a sudden end the log's end tells nothing."""
+    fleet = ImaginedFleet("web")
+    fleet.die("web", 1, said="binding\nserver web: cannot listen on 127.0.0.1:80")
+    (log,) = fleet.did(Log)
+    assert log.text.endswith("; its last words: server web: cannot listen on 127.0.0.1:80")
+
+    other = ImaginedFleet("web")
+    other.ready("web")
+    other.die("web", -9, said="an answer")
+    assert "last words" not in other.did(Log)[-1].text
 
 
 def test_a_fleet_of_which_nothing_comes_up_leaves() -> None:

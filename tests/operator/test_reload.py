@@ -32,7 +32,7 @@ def test_a_broken_conf_is_told_and_not_used(home: Home) -> None:
     workers = server.workers()
     home.write_conf("web", port=server.port, more="threadss = 4")
     ran = home.run("reload", "web")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "web.conf:6: threadss: unknown key" in ran.err
     assert server.workers() == workers
 
