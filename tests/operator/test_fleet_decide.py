@@ -110,7 +110,7 @@ def test_the_log_has_the_last_words_of_a_failed_start() -> None:
     """Where it is all there is, as in a container. Of a sudden end the log's end tells nothing."""
     fleet = ImaginedFleet("web")
     fleet.die("web", 1, said="binding\nserver web: cannot listen on 127.0.0.1:80")
-    (log,) = fleet.did(Log)
+    log = next(each for each in fleet.did(Log) if "exit code" in each.text)
     assert log.text.endswith("; its last words: server web: cannot listen on 127.0.0.1:80")
 
     other = ImaginedFleet("web")
