@@ -27,10 +27,11 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/hello.py
 
 # One stamp for each set of extras, older than pyproject.toml when something must be installed.
+# What tests need is among what developers need.
 $(VENV)/.%: pyproject.toml | $(BIN)/python
 	@echo "installing skitai[$*] into $(VENV)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$*]"
-	@touch $@
+	@touch $@ $(if $(filter dev,$*),$(VENV)/.test)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Skitai needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0])'
