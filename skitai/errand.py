@@ -113,7 +113,7 @@ class Errand:
         self._whole = b"X-Request-ID: %b\r\n" % request.id_bytes()
         self._lines = {"x-request-id": self._whole}  # by name in lower case
         if starts_trace or request.field(b"traceparent") is not None:
-            self._join_trace(_traceparent(request), request, starts_trace=starts_trace)
+            self._join_trace(request, starts_trace=starts_trace)
             self._whole = b"".join(self._lines.values())
         self._is_told = False  # the handler has had its ClientGone
         self.is_client_gone = False
@@ -122,10 +122,9 @@ class Errand:
         if request.gone or (request.channel is not None and request.channel.has_ended):
             self.is_client_gone = True
 
-    def _join_trace(
-        self, found: re.Match[bytes] | None, request: Request, *, starts_trace: bool
-    ) -> None:
-        """found: the `traceparent` that came, None if it is none."""
+    def _join_trace(self, request: Request, *, starts_trace: bool) -> None:
+        """What came as `traceparent` may be none."""
+        found = _traceparent(request)
         if found is None and not starts_trace:
             return
         self.span = secrets.token_hex(8).encode()

@@ -53,10 +53,9 @@ from skitaid.supervisor.waiting import Waiter
 from skitaid.workers.logs.owned import open_owned
 
 READY_MAX = 4096  # bytes of the line that a master writes when it is ready
+SAID_MAX = 2048  # bytes of a log's end that are looked at
 
 log = logging.getLogger(__name__)
-
-SAID_MAX = 2048  # bytes of a log's end that are looked at
 
 
 class Master(msgspec.Struct):

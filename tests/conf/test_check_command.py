@@ -75,6 +75,21 @@ def test_init_twice(home: str) -> None:
     assert f"  {web_conf(home)}\n" in result.stderr
 
 
+def test_a_full_disk_is_told_without_a_traceback(home: str) -> None:
+    """As a program meets it that writes what it hears to a file."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "skitaid.cli", "--etc", home, "check", "web"],
+            cwd=Path(__file__).parents[2],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "what there is to tell cannot be written: no space left on device\n"
+
+
 def test_as_a_process(tmp_path: Path) -> None:
     """The module can be run, and a mistake ends without a traceback."""
     (tmp_path / "web.conf").write_text("[server]\nport = x\n[routes:line]\n/ = .\n")

@@ -13,11 +13,14 @@ import sys
 import urllib.request
 import xmlrpc.client
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from operator_session import Home, free_port
 from waits import PATIENCE
+
+from skitaid.embedded_postgres import _reachable
 
 
 @pytest.fixture
@@ -41,6 +44,22 @@ def demo(home: Home) -> Iterator[tuple[int, str]]:
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 0
     process.stdout.close()
+
+
+def test_its_postgresql_is_copied_with_its_libraries_where_nobody_may_enter(tmp_path: Path) -> None:
+    """A checkout below /root, say; the programs look for the libraries beside their package."""
+    package = tmp_path / "private" / "pgserver"
+    programs = package / "pginstall" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "initdb").touch()
+    package.with_name("pgserver.libs").mkdir()
+    (tmp_path / "private" / "pgserver.libs" / "libpq.so").touch()
+    (tmp_path / "private").chmod(0o700)
+
+    copy = _reachable(programs, tmp_path / "directory")
+
+    assert (copy / "initdb").exists()
+    assert (copy / ".." / ".." / ".." / "pgserver.libs" / "libpq.so").exists()
 
 
 def test_the_demo_says_what_to_try_and_it_works(demo: tuple[int, str], home: Home) -> None:

@@ -25,6 +25,14 @@ def test_a_broken_app_stops_the_start_with_its_traceback(home: Home) -> None:
     home.assert_nothing_runs()
 
 
+def test_code_that_is_served_as_files_is_warned_of(home: Home) -> None:
+    """Each start says so, as not everybody asks `skitaid check`."""
+    server = home.serve(routes="/ = {app}")
+    assert "[warning] web: web.conf:" in server.log()
+    assert "a route to an app names its module" in server.log()
+    assert server.stop() == 0
+
+
 def test_a_taken_port_is_one_sentence(home: Home) -> None:
     """It names the address and who has it; there is no traceback."""
     home.write_app("webapp.py")
